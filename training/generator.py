@@ -1,0 +1,271 @@
+"""Trains the embedded generator from nothing but the renderer: ``countermark train generator --stage STAGE``.
+
+Stages, in order, each resumable from its checkpoint in ``--runs``:
+
+* ``text``: the text encoder learns to read captions back (two minutes on a core).
+* ``video``: the transformer learns to denoise 64-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
+* ``upscale``: the decoder learns 64 -> 256 pixels.
+* ``export``: averages are rounded to bfloat16 and written to ``generate/weights``, with their sha256.
+
+Design decisions: Muon (Jordan et al. 2024) for matrices, AdamW for the rest; an exponential moving average is what is
+exported; noise levels lean towards high noise, where a clip's layout is decided; every clip is drawn freshly and is
+seen twice, since drawing costs a twentieth of a step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from countermark.generate.captions import FIELDS, SLOTS, caption
+from countermark.generate.render import render
+from countermark.generate.text import TextEncoder, Vocabulary
+from countermark.generate.transformer import Shape, VideoTransformer
+from countermark.generate.upscale import Upscaler
+from countermark.generate.world import sample_scene
+
+FIELD_NAMES = [field for _, fields in SLOTS for field in fields]
+WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
+
+
+def main(argv: list[str]) -> int:
+    """Runs one stage; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="countermark train generator", description=__doc__.splitlines()[0])
+    parser.add_argument("--stage", choices=("text", "video", "upscale", "export"), required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/generator"), help="checkpoints and logs")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long this stretch lasts")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
+    parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero over this stretch")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-compile", action="store_true")
+    args = parser.parse_args(argv)
+    args.runs.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    {"text": train_text, "video": train_video, "upscale": train_upscaler, "export": export}[args.stage](args)
+    return 0
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Clips:
+    """Freshly drawn clips with captions; each is handed out twice."""
+
+    def __init__(self, seed: int, vocabulary: Vocabulary) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.vocabulary = vocabulary
+        self.pool: list[tuple[np.ndarray[Any, Any], str]] = []
+
+    def batch(self, count: int) -> tuple[Tensor, Tensor]:
+        """Clips (uint8, B x T x 64 x 64 x 3) and word numbers (B x N)."""
+        fresh = [self._draw() for _ in range(count - min(count // 2, len(self.pool)))]
+        again = [self.pool.pop(int(self.rng.integers(len(self.pool)))) for _ in range(count - len(fresh))]
+        self.pool += fresh
+        clips, captions = zip(*fresh, *again, strict=True)
+        return torch.from_numpy(np.stack(clips)), self.vocabulary.batch(list(captions))
+
+    def _draw(self) -> tuple[np.ndarray[Any, Any], str]:
+        scene = sample_scene(self.rng)
+        text, _ = caption(scene, self.rng)
+        return render(scene, 64), text
+
+
+def train_text(args: argparse.Namespace) -> None:
+    """Teaches the text encoder to read captions back, held-out pairs of colour and kind included."""
+    vocabulary, rng = Vocabulary(), np.random.default_rng(args.seed)
+    model = TextEncoder(len(vocabulary))
+    steps, size = 2000, 128
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, steps)
+
+    def draw() -> tuple[Tensor, Tensor]:
+        made = [caption(sample_scene(rng, held_out=None), rng) for _ in range(size)]
+        said = [[FIELDS[f].index(v) for f, v in zip(FIELD_NAMES, one.values, strict=True)] for _, one in made]
+        return vocabulary.batch([text for text, _ in made]), torch.tensor(said)
+
+    for step in range(steps):
+        ids, said = draw()
+        loss = model.loss(ids, said)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 250 == 249:
+            ids, said = draw()
+            with torch.no_grad():
+                right = torch.stack([z.argmax(1) == said[:, i] for i, z in enumerate(model.read(model(ids)))], 1)
+            print(f"step {step + 1} loss {loss.item():.4f} fields {right.float().mean():.4f} all {right.all(1).float().mean():.4f}", flush=True)
+    torch.save({"model": model.state_dict(), "words": vocabulary.words}, args.runs / "text.pt")
+
+
+def load_text(runs: Path) -> tuple[TextEncoder, Vocabulary]:
+    """The trained text encoder, frozen, and its vocabulary."""
+    saved = torch.load(runs / "text.pt", weights_only=True)
+    vocabulary = Vocabulary(saved["words"])
+    encoder = TextEncoder(len(vocabulary)).eval().requires_grad_(False)
+    encoder.load_state_dict(saved["model"])
+    return encoder, vocabulary
+
+
+def noise_levels(count: int, generator: torch.Generator | None = None, shift: float = 5.0) -> Tensor:
+    """Random noise levels in 0..1: logit-normal, shifted towards high noise (Esser et al. 2024, eq. 23)."""
+    u = torch.sigmoid(torch.randn(count, generator=generator) * 1.2)
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.1) -> Tensor:
+    """Squared error of the velocity that a guess of the clean clip implies; levels below ``floor`` count as ``floor``."""
+    weight = 1.0 / level.clamp_min(floor) ** 2
+    return (((guess - clean) ** 2).flatten(1).mean(1) * weight).mean()
+
+
+def train_video(args: argparse.Namespace) -> None:
+    """Trains the transformer for ``--minutes``, from the last checkpoint if there is one."""
+    device = _device()
+    encoder, vocabulary = load_text(args.runs)
+    encoder.to(device)
+    model = VideoTransformer(Shape()).to(device)
+    average = copy.deepcopy(model).requires_grad_(False)
+    muon = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
+    chosen = {id(p) for p in muon}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(muon, lr=1.5e-3 * args.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=1e-3 * args.rate, betas=(0.9, 0.97), weight_decay=0.0),
+    ]
+    step, seen, path = 0, 0, args.runs / "video.pt"
+    if path.exists():
+        saved = torch.load(path, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        step, seen = saved["step"], saved["seen"]
+    rates = [1.5e-3 * args.rate, 1e-3 * args.rate]
+    clips = Clips(args.seed + 1_000_003 * (seen + 1), vocabulary)
+    if not args.no_compile:
+        for block in model.blocks:
+            block.compile()
+    log = csv.writer((args.runs / "video.csv").open("a", newline=""))
+    start = last = time.monotonic()
+    losses: list[float] = []
+    end = start + args.minutes * 60
+    while (now := time.monotonic()) < end:
+        fall = min(1.0, 1.05 * (end - now) / (end - start)) if args.decay else 1.0
+        for optimiser, rate in zip(optimisers, rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * min(1.0, (step + 1) / 200) * fall
+        pixels, ids = clips.batch(args.batch)
+        clean = pixels.to(device).float() / 127.5 - 1.0
+        with torch.no_grad():
+            slots = encoder(ids.to(device))
+        level = noise_levels(args.batch).to(device)
+        drop = torch.rand(args.batch, device=device) < 0.1
+        mix = level[:, None, None, None, None]
+        noisy = clean * (1 - mix) + torch.randn_like(clean) * mix
+        with torch.autocast(device, dtype=torch.bfloat16):
+            guess = model(noisy, level, slots, drop)
+        loss = velocity_loss(clean, guess.float(), level)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        step, seen = step + 1, seen + args.batch
+        keep = min(0.999, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
+        losses.append(loss.item())
+        if step % 50 == 0:
+            print(f"step {step} seen {seen} loss {np.mean(losses):.4f} {50 * args.batch / (now - last + 1e-9):.1f} clips/s", flush=True)
+            log.writerow([step, seen, f"{np.mean(losses):.5f}", f"{now - start:.0f}"])
+            losses, last = [], now
+        if step % 500 == 0 or time.monotonic() >= end:
+            state = {"model": model.state_dict(), "average": average.state_dict(), "step": step, "seen": seen}
+            state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers]
+            torch.save(state, path.with_suffix(".new"))
+            path.with_suffix(".new").replace(path)
+
+
+def degrade(small: Tensor, generator: torch.Generator) -> Tensor:
+    """Blurs and noises small clips (B x T x H x W x 3) at random, as the transformer's output might be."""
+    x = small.clone()
+    for i in range(len(x)):
+        blur = float(torch.rand((), generator=generator)) * 0.9
+        if blur > 0.3:
+            frames = x[i].permute(0, 3, 1, 2)
+            soft = nn.functional.avg_pool2d(nn.functional.pad(frames, (1, 1, 1, 1), mode="replicate"), 3, 1)
+            x[i] = (frames + (soft - frames) * blur).permute(0, 2, 3, 1)
+        x[i] += torch.randn(x[i].shape, generator=generator) * float(torch.rand((), generator=generator)) * 0.10
+    return x
+
+
+def train_upscaler(args: argparse.Namespace) -> None:
+    """Trains the decoder for ``--minutes`` on short stretches of rendered clips."""
+    model, path = Upscaler(), args.runs / "upscale.pt"
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3 * args.rate, weight_decay=0.0)
+    rng = np.random.default_rng(args.seed + 7)
+    generator = torch.Generator().manual_seed(args.seed)
+    if path.exists():
+        model.load_state_dict(torch.load(path, weights_only=True)["model"])
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    start = time.monotonic()
+    step, losses = 0, []
+    while (now := time.monotonic()) < start + args.minutes * 60:
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * args.rate * max(0.02, 1 - (now - start) / (args.minutes * 60)) * min(1, (step + 1) / 50)
+        small, large = [], []
+        for _ in range(3):
+            scene = sample_scene(rng, held_out=None)
+            at = int(rng.integers(22))
+            small.append(render(scene, 64)[at : at + 3])
+            large.append(_frames_of(scene, 256, at))
+        x = degrade(torch.from_numpy(np.stack(small)).float() / 127.5 - 1, generator)
+        y = torch.from_numpy(np.stack(large)).float() / 127.5 - 1
+        out = model(x)[:, 1:2]
+        loss = (out - y[:, 1:2]).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        losses.append(loss.item())
+        if step % 200 == 0:
+            print(f"step {step} loss {np.mean(losses):.5f}", flush=True)
+            losses = []
+            torch.save({"model": model.state_dict()}, path)
+    torch.save({"model": model.state_dict()}, path)
+
+
+def _frames_of(scene: Any, size: int, at: int) -> Any:
+    return render(scene, size)[at : at + 3]
+
+
+def export(args: argparse.Namespace) -> None:
+    """Writes ``generate/weights/embedded.safetensors`` and prints its sha256."""
+    from safetensors.torch import save_file
+
+    saved_text = torch.load(args.runs / "text.pt", weights_only=True)
+    video = torch.load(args.runs / "video.pt", map_location="cpu", weights_only=True)
+    tensors = {f"text.{k}": v for k, v in saved_text["model"].items()}
+    tensors |= {f"video.{k}": v for k, v in video["average"].items()}
+    tensors |= {f"upscale.{k}": v for k, v in torch.load(args.runs / "upscale.pt", weights_only=True)["model"].items()}
+    rounded = {k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}
+    WEIGHTS.mkdir(exist_ok=True)
+    path = WEIGHTS / "embedded.safetensors"
+    meta = {"words": json.dumps(saved_text["words"]), "clips_seen": str(video["seen"])}
+    save_file(rounded, path, metadata=meta)
+    print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name, path.stat().st_size)

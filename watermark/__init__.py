@@ -1,0 +1,30 @@
+"""The invisible watermark: frames, a key and 64 bits in, marked frames out; and the way back, with a proven p-value.
+
+    from countermark.watermark import Key, embed, read
+
+    key = Key.generate()
+    marked = embed(frames, 0x0123456789ABCDEF, key)   # uint8, T x H x W x 3, RGB
+    read(marked, key)                                 # Reading(tier="payload", payload=..., p_value=...)
+
+The first version's carriers stay the same over the clip, and its search knows scale and crop. See docs/watermark.md.
+"""
+
+from countermark.watermark.embedding import STRENGTHS, Embedder, embed, embed_stream
+from countermark.watermark.keys import Key, load_key, make_key_file
+from countermark.watermark.reading import Reader, Reading, read, read_stream
+from countermark.watermark.stats import P_FALSE_ALARM
+
+__all__ = [
+    "P_FALSE_ALARM",
+    "STRENGTHS",
+    "Embedder",
+    "Key",
+    "Reader",
+    "Reading",
+    "embed",
+    "embed_stream",
+    "load_key",
+    "make_key_file",
+    "read",
+    "read_stream",
+]

@@ -1,0 +1,49 @@
+"""The exact bound on false positives that every reading reports.
+
+Let ``y`` be the chip values of some alignment, ``w`` weights that pilot chips alone decided, ``z = w * y``, ``s`` the
+signs of the payload's chips (output of a keyed pseudo-random function) and ``b`` a codeword:
+
+    rho(b) = sum_c s_c (-1)^b_c z_c / ||z||
+
+1. On a video made without the key, ``s`` is uniform and independent of ``z``: alignment, weights and hypotheses saw
+   the pilot's subkey alone.
+2. Hoeffding 1963: P(rho(b) >= t) <= exp(-t^2 / 2), for any video, with no model of its content.
+3. The union bound over M decoding trials, 2^64 messages and K keys gives P_FA <= K M 2^64 exp(-t^2 / 2).
+
+Presence alone uses the pilot's chips and a union over every alignment that the search has scored.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.watermark.code import PAYLOAD_BITS
+
+__all__ = ["P_FALSE_ALARM", "correlation", "payload_p_value", "presence_p_value"]
+
+P_FALSE_ALARM = 1e-9  # a reading is a detection when its bound is at most this
+
+
+def correlation(values: npt.NDArray[np.float32], signs: npt.NDArray[np.float32]) -> float:
+    """rho: the sum of signed values over their norm; 0 when there are none."""
+    norm = float(np.sqrt(np.sum(values.astype(np.float64) ** 2)))
+    return float(np.sum(values.astype(np.float64) * signs)) / norm if norm > 0 else 0.0
+
+
+def payload_p_value(rho: float, trials: int, keys: int = 1) -> float:
+    """Bound on the chance of a payload at this rho after ``trials`` decodings with each of ``keys`` keys."""
+    return _bound(rho, math.log(max(trials, 1)) + math.log(max(keys, 1)) + PAYLOAD_BITS * math.log(2))
+
+
+def presence_p_value(rho: float, alignments: int, keys: int = 1) -> float:
+    """Bound on the chance of a pilot at this rho after scoring ``alignments`` with each of ``keys`` keys."""
+    return _bound(rho, math.log(max(alignments, 1)) + math.log(max(keys, 1)))
+
+
+def _bound(rho: float, log_union: float) -> float:
+    if rho <= 0:
+        return 1.0
+    return math.exp(min(0.0, log_union - rho * rho / 2))
