@@ -1,1 +1,30 @@
-"""The provenance room."""
+"""Provenance: C2PA manifests, keys, the manifest store, fingerprints, and ``seal``, the one way out."""
+
+from countermark.provenance.credentials import Credentials, inspect, recover
+from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
+from countermark.provenance.identity import Identity, ensure_identity, load_identity, rotate_test_identity
+from countermark.provenance.manifest import SOFT_BINDING, Maker, new_manifest_id
+from countermark.provenance.sealing import Clip, Sealed, keys_of, seal, seal_clip
+from countermark.provenance.store import Entry, Store
+
+__all__ = [
+    "SOFT_BINDING",
+    "Clip",
+    "Credentials",
+    "Entry",
+    "Fingerprint",
+    "FingerprintMaker",
+    "Identity",
+    "Maker",
+    "Sealed",
+    "Store",
+    "ensure_identity",
+    "inspect",
+    "keys_of",
+    "load_identity",
+    "new_manifest_id",
+    "recover",
+    "rotate_test_identity",
+    "seal",
+    "seal_clip",
+]

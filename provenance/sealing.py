@@ -1,0 +1,340 @@
+"""``seal``: the one way out for generated media.
+
+Order: choose manifest id and payload; mark and encode to a temporary file beside the output; sign it; read both marks
+back; commit the store's entry; rename into place. A kill at any point leaves at most a temporary file, which the next
+seal in that folder removes, and never a signed file that the store does not know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.errors import BadMedia, CountermarkError, SealFailed, UsageError
+from countermark.media import MIME, Source, Timed, VideoWriter, open_source, output_error, sha256_of
+from countermark.provenance.credentials import inspect
+from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
+from countermark.provenance.identity import Identity, ensure_identity
+from countermark.provenance.manifest import Maker, definition, new_manifest_id
+from countermark.provenance.store import Entry, Store
+from countermark.provenance.trust import context_for
+from countermark.report import SCHEMA
+from countermark.settings import Settings, load_settings
+from countermark.watermark import Embedder, Key, Reader, load_key, make_key_file
+
+__all__ = ["Clip", "Sealed", "keys_of", "seal", "seal_clip"]
+
+TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed)\.mp4$")
+Frame = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A sealed video. ``payload``: 16 hexadecimal digits; ``seconds``: its length; ``verified``: the manifest read
+    back as trusted and the payload was read from the encoded frames."""
+
+    path: str
+    manifest_id: str
+    payload: str
+    model: str
+    seed: int | None
+    seconds: float
+    verified: bool
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's object."""
+        return {"schema": SCHEMA, **self.__dict__, "warnings": list(self.warnings)}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames to be sealed: ``frames`` starts them from the beginning each time it is called.
+
+    ``width``, ``height`` in pixels, ``rate`` in frames per second. ``audio``: a file whose audio is copied.
+    """
+
+    frames: Callable[[], Iterator[Timed]]
+    width: int
+    height: int
+    rate: Fraction
+    audio: Source | None = None
+
+    @classmethod
+    def of_array(cls, frames: Frame, fps: float) -> Clip:
+        """A clip of an array: uint8, T x H x W x 3, RGB, at ``fps`` frames per second."""
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+            raise BadMedia(f"expected uint8 frames of T x H x W x 3, got {frames.dtype} {frames.shape}")
+        return cls(
+            lambda: (Timed(i / fps, frame) for i, frame in enumerate(frames)),
+            frames.shape[2],
+            frames.shape[1],
+            Fraction(fps).limit_denominator(1001),
+        )
+
+
+@dataclass
+class _Job:
+    """What one seal carries along: names, keys and what has been learnt of the frames."""
+
+    out: Path
+    settings: Settings
+    maker: Maker
+    key: Key
+    identity: Identity
+    manifest_id: str = field(default_factory=new_manifest_id)
+    payload: int = field(default_factory=lambda: secrets.randbits(64))
+    tag: str = field(default_factory=lambda: secrets.token_hex(6))
+    fingerprint: Fingerprint | None = None
+    seconds: float = 0.0
+
+    def temporary(self, kind: str) -> Path:
+        return self.out.parent / f".countermark-{os.getpid()}-{self.tag}.{kind}.mp4"
+
+    @property
+    def hex(self) -> str:
+        return f"{self.payload:016x}"
+
+
+def keys_of(settings: Settings, *, create: bool = False) -> list[Key]:
+    """The watermark keys of the settings, the one that marks first; ``create`` makes it at first use."""
+    path = settings.home / "watermark.key"
+    own = [make_key_file(path)] if create and not path.exists() else ([load_key(path)] if path.exists() else [])
+    return own + [load_key(one) for one in settings.watermark_keys]
+
+
+def seal_clip(
+    clip: Clip,
+    out: str | Path,
+    maker: Maker,
+    *,
+    settings: Settings | None = None,
+    identity: Identity | None = None,
+    parent: Path | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+    warnings: tuple[str, ...] = (),
+    progress: Callable[[], object] = lambda: None,
+) -> Sealed:
+    """Marks, encodes, signs, verifies, stores and puts a clip in place as an H.264 mp4.
+
+    ``identity`` overrides the settings' signer, e.g. with a callback. ``parent``: a file whose credentials become an
+    ingredient. ``progress`` is called once a frame. Raises SealFailed, BadMedia, BadKey, OutputFailed or StoreError;
+    then nothing is left at ``out`` that was not there before.
+    """
+    settings = settings or load_settings()
+    out = _checked_output(Path(out))
+    job = _Job(out, settings, maker, keys_of(settings, create=True)[0], identity or ensure_identity(settings))
+    with Store(settings.store) as store:
+        _sweep(out.parent, store)
+        try:
+            for strength in dict.fromkeys((settings.strength, "strong")):
+                _mark_and_encode(job, clip, strength, progress)
+                if _payload_reads_back(job):
+                    break
+            else:
+                raise SealFailed(f"the watermark cannot be read back from {out.name}: too small, short or plain a clip")
+            manifest = _sign(job, parent)
+            _publish(job, manifest, store, model or maker.name)
+        except OSError as error:
+            raise output_error(out, error) from None
+        finally:
+            for kind in ("raw", "signed"):
+                with contextlib.suppress(OSError):
+                    job.temporary(kind).unlink()
+    return Sealed(
+        str(out), job.manifest_id, job.hex, model or maker.name, seed, round(job.seconds, 3), True, warnings
+    )
+
+
+def seal(
+    src: str | Path,
+    dst: str | Path,
+    *,
+    source: str = "generated",
+    settings: Settings | None = None,
+    identity: Identity | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> Sealed:
+    """Seals a file that another generator made; ``src`` is never touched, its audio is copied.
+
+    ``source`` is ``generated`` or ``edited``. Earlier credentials are kept as an ingredient; a file whose credentials
+    do not fit it is refused.
+    """
+    if source not in ("generated", "edited"):
+        raise UsageError(f"source must be generated or edited, not {source!r}")
+    src, dst, settings = Path(src), Path(dst), settings or load_settings()
+    media = open_source(src)
+    if dst.exists() and os.path.samefile(src, dst):
+        raise UsageError("the output must be another file than the input")
+    if media.facts.kind != "video":
+        raise BadMedia(f"{src.name}: seal takes videos, this is an image")
+    if media.truncated:
+        raise BadMedia(f"{src.name}: the file is cut off")
+    ensure_identity(settings)  # before judging, so that files sealed here are known
+    earlier = inspect(src, settings)
+    if earlier.state in ("tampered", "unreadable"):
+        raise SealFailed(f"{src.name}: its credentials do not fit it ({', '.join(earlier.codes)}); remove them first")
+    rate = Fraction(media.facts.fps or 25.0).limit_denominator(1001)
+    clip = Clip(media.frames, media.facts.width, media.facts.height, rate, media if media.has_audio else None)
+    maker = Maker(earlier.generator or "unnamed generator", None, "edited" if source == "edited" else "generated")
+    parent = src if earlier.state != "none" else None
+    return seal_clip(
+        clip, dst, maker, settings=settings, identity=identity, parent=parent, model=maker.name, progress=progress
+    )
+
+
+def _checked_output(out: Path) -> Path:
+    if out.suffix.lower() not in (".mp4", ".m4v"):
+        raise UsageError(f"the output is an mp4: {out.name} must end in .mp4")
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder")
+    if not out.parent.is_dir():
+        raise UsageError(f"the folder {out.parent} does not exist")
+    return out
+
+
+def _mark_and_encode(job: _Job, clip: Clip, strength: str, progress: Callable[[], object]) -> None:
+    embedder = Embedder(clip.width, clip.height, job.payload, job.key, strength)
+    prints, time = FingerprintMaker(), 0.0
+    raw = job.temporary("raw")
+    try:
+        with _audio_of(clip) as audio, VideoWriter(raw, clip.width, clip.height, clip.rate, audio=audio) as writer:
+            for timed in clip.frames():
+                if timed.rgb.shape != (clip.height, clip.width, 3):
+                    raise BadMedia("the frame size changes within the video")
+                time = timed.time
+                prints.add(time, timed.rgb)
+                writer.write(time, embedder.mark(timed.rgb))
+                progress()
+            if audio is not None:
+                for packet in audio.container.demux(audio):
+                    if packet.dts is not None:
+                        writer.copy_audio(packet)
+    except (CountermarkError, OSError):
+        raise
+    except Exception as error:
+        raise SealFailed(f"{job.out.name} cannot be encoded: {error}") from None
+    job.fingerprint, job.seconds = prints.finish(), time + float(1 / clip.rate)
+
+
+@contextlib.contextmanager
+def _audio_of(clip: Clip) -> Iterator[Any]:
+    """The open audio stream of a clip's file, or None."""
+    if clip.audio is None:
+        yield None
+        return
+    import av
+
+    with clip.audio.path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
+        yield container.streams.audio[0]
+
+
+def _payload_reads_back(job: _Job) -> bool:
+    reader = Reader()
+    for timed in open_source(job.temporary("raw")).frames():
+        reader.add(timed.rgb)
+    return reader.read(job.key).payload == job.payload
+
+
+def _sign(job: _Job, parent: Path | None) -> bytes:
+    """Signs the encoded file into a second temporary file, and reads it back; returns the manifest's bytes."""
+    import c2pa
+
+    raw, signed = job.temporary("raw"), job.temporary("signed")
+    made = definition(job.manifest_id, job.hex, job.out.name, job.maker, parent=parent is not None)
+    failure: list[Exception] = []
+    signer = _recording(job.identity, failure).signer()
+    try:
+        builder = c2pa.Builder(made, context=context_for(job.settings))
+        if parent is not None:
+            with parent.open("rb") as stream:
+                ingredient = {"title": parent.name, "relationship": "parentOf", "label": "parent"}
+                builder.add_ingredient(ingredient, MIME.get(parent.suffix.lower(), "video/mp4"), stream)
+        with raw.open("rb") as source, signed.open("w+b") as target:
+            manifest = bytes(builder.sign(signer, "video/mp4", source, target))
+            target.flush()
+            os.fsync(target.fileno())
+    except c2pa.C2paError as error:
+        _raise_disk_error(signed, raw)
+        raise SealFailed(f"signing {job.out.name} failed: {failure[0] if failure else error}") from None
+    judged = inspect(signed, job.settings)
+    if judged.state not in ("trusted", "test_identity") or judged.manifest_id != job.manifest_id:
+        hint = "; add its root to [trust] anchors" if judged.state == "untrusted_signer" else ""
+        raise SealFailed(f"the signed file reads back as {judged.state}, not as trusted{hint}")
+    return manifest
+
+
+def _recording(identity: Identity, failure: list[Exception]) -> Identity:
+    """The identity with its callback's exceptions kept, which the library would report as a bad signature."""
+    if identity.sign is None:
+        return identity
+    inner = identity.sign
+
+    def sign(data: bytes) -> bytes:
+        try:
+            return inner(data)
+        except Exception as error:
+            failure.append(error)
+            raise
+
+    return Identity(identity.chain, identity.algorithm, None, sign, identity.tsa_url, identity.test)
+
+
+def _raise_disk_error(signed: Path, raw: Path) -> None:
+    """Raises the OSError behind a failed signing when a plain copy to the same place fails too."""
+    with raw.open("rb") as source, signed.open("wb") as target:
+        while block := source.read(1 << 20):
+            target.write(block)
+
+
+def _publish(job: _Job, manifest: bytes, store: Store, model: str) -> None:
+    assert job.fingerprint is not None
+    signed = job.temporary("signed")
+    entry = Entry(
+        manifest_id=job.manifest_id,
+        payload=job.hex,
+        sha256=sha256_of(signed),
+        manifest=manifest,
+        fingerprint=job.fingerprint,
+        key_id=job.key.id,
+        model=model[:200],
+        path=str(job.out.absolute()),
+    )
+    store.reserve(entry)
+    try:
+        signed.replace(job.out)
+    except BaseException:
+        store.withdraw(job.manifest_id)
+        raise
+    store.confirm(job.manifest_id)
+
+
+def _sweep(folder: Path, store: Store) -> None:
+    """Removes what killed seals have left: their temporary files here, and entries without a file."""
+    for path in folder.glob(".countermark-*.mp4"):
+        found = TEMPORARY.fullmatch(path.name)
+        if found and not _alive(int(found[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+    store.sweep(lambda path, digest: Path(path).exists() and sha256_of(Path(path)) == digest)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
