@@ -21,7 +21,18 @@ import numpy.typing as npt
 from countermark.errors import BadMedia, CountermarkError, OutputFailed
 from countermark.report import MediaFacts
 
-__all__ = ["EXTENSIONS", "IMAGES", "MIME", "Source", "Timed", "VideoWriter", "open_source", "output_error", "probe", "sha256_of"]
+__all__ = [
+    "EXTENSIONS",
+    "IMAGES",
+    "MIME",
+    "Source",
+    "Timed",
+    "VideoWriter",
+    "open_source",
+    "output_error",
+    "probe",
+    "sha256_of",
+]
 
 Frame = npt.NDArray[np.uint8]
 MIME = {
@@ -38,6 +49,20 @@ MIME = {
     ".mkv": "video/x-matroska",
 }
 EXTENSIONS = frozenset(MIME)
+ISO = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2")
+CONTAINERS = {  # names that FFmpeg gives the containers of an extension
+    ".mp4": ISO,
+    ".m4v": ISO,
+    ".mov": ISO,
+    ".avi": ("avi",),
+    ".gif": ("gif",),
+    ".png": ("png_pipe", "apng"),
+    ".jpg": ("jpeg_pipe", "image2"),
+    ".jpeg": ("jpeg_pipe", "image2"),
+    ".webp": ("webp_pipe",),
+    ".webm": ("matroska", "webm"),
+    ".mkv": ("matroska", "webm"),
+}
 IMAGES = frozenset({"png_pipe", "jpeg_pipe", "webp_pipe", "image2", "bmp_pipe", "tiff_pipe", "apng"})
 LARGEST = 16384  # pixels on a side; a header that claims more is refused before memory is taken
 HD_LINES = 720  # from here on an untagged video is BT.709, below BT.601, as players assume
@@ -60,6 +85,12 @@ class Source:
     rotation: int
     truncated: bool
     has_audio: bool
+    container: str
+
+    @property
+    def named_right(self) -> bool:
+        """Whether the file's extension fits its container."""
+        return any(name in CONTAINERS.get(self.path.suffix.lower(), (name,)) for name in self.container.split(","))
 
     def frames(self) -> Iterator[Timed]:
         """Decodes frame after frame, in constant memory.
@@ -95,7 +126,13 @@ def _reformat(frame: Any) -> Any:
     """To 8-bit RGB with the matrix that the file names, or the one that players assume for its size."""
     from av.video.reformatter import ColorRange, Colorspace
 
-    named = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 4: Colorspace.FCC, 7: Colorspace.SMPTE240M}
+    named = {
+        1: Colorspace.ITU709,
+        5: Colorspace.ITU601,
+        6: Colorspace.ITU601,
+        4: Colorspace.FCC,
+        7: Colorspace.SMPTE240M,
+    }
     guess = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
     if frame.format.is_rgb:
         return frame.reformat(format="rgb24")
@@ -130,7 +167,7 @@ def open_source(path: str | Path) -> Source:
             if frame is None:
                 raise BadMedia(f"{path.name}: no frame of it can be decoded")
             facts, rotation = _facts(path, container, stream, frame)
-            return Source(path, facts, rotation, _truncated(path), bool(container.streams.audio))
+            return Source(path, facts, rotation, _truncated(path), bool(container.streams.audio), container.format.name)
     except CountermarkError:
         raise
     except Exception as error:
@@ -249,7 +286,9 @@ class VideoWriter:
     the file. OSError of the disk reaches the caller.
     """
 
-    def __init__(self, path: Path, width: int, height: int, rate: Fraction, *, crf: int = 17, audio: Any = None) -> None:
+    def __init__(
+        self, path: Path, width: int, height: int, rate: Fraction, *, crf: int = 17, audio: Any = None
+    ) -> None:
         import av
         import av.logging
         from av.video.reformatter import Colorspace

@@ -12,9 +12,7 @@ __all__ = ["CREDENTIALS", "SCHEMA", "SOURCES", "VERDICTS", "Evidence", "MediaFac
 
 SCHEMA = 1
 Verdict = Literal["generated", "likely_generated", "captured", "inconclusive", "no_evidence"]
-CredentialState = Literal[
-    "trusted", "test_identity", "untrusted_signer", "tampered", "recovered", "none", "unreadable"
-]
+CredentialState = Literal["trusted", "test_identity", "untrusted_signer", "tampered", "recovered", "none", "unreadable"]
 VERDICTS: tuple[Verdict, ...] = ("generated", "likely_generated", "captured", "inconclusive", "no_evidence")
 CREDENTIALS: tuple[CredentialState, ...] = (
     "trusted",

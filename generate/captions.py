@@ -145,7 +145,20 @@ def words(text: str) -> list[str]:
 
 def known_words() -> list[str]:
     """Every word that a caption can hold, sorted."""
-    phrases: list[str] = [*OPEN_BEFORE, *LEFT_OF, *RIGHT_OF, *BESIDE, *PLAIN, "a", "an", "the", "while", "is", "on", "it"]
+    phrases: list[str] = [
+        *OPEN_BEFORE,
+        *LEFT_OF,
+        *RIGHT_OF,
+        *BESIDE,
+        *PLAIN,
+        "a",
+        "an",
+        "the",
+        "while",
+        "is",
+        "on",
+        "it",
+    ]
     phrases += ["on the left on the right", "that", "of"]
     for table in (KIND_WORDS, COLOUR_WORDS, BACKGROUND_WORDS, STYLE_BEFORE, STYLE_AFTER):
         phrases += [phrase for options in table.values() for phrase in options]

@@ -147,7 +147,8 @@ def _rotary(grid: tuple[int, int, int], width: int) -> tuple[Tensor, Tensor]:
     share = (pairs // 4, (pairs - pairs // 4) // 2, pairs - pairs // 4 - (pairs - pairs // 4) // 2)
     axes = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in grid), indexing="ij")
     angles = [
-        axis.reshape(-1, 1) * torch.exp(-torch.linspace(0.0, 3.5, count)) for axis, count in zip(axes, share, strict=True)
+        axis.reshape(-1, 1) * torch.exp(-torch.linspace(0.0, 3.5, count))
+        for axis, count in zip(axes, share, strict=True)
     ]
     angle = torch.cat(angles, dim=1)
     return angle.cos(), angle.sin()

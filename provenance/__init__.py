@@ -3,8 +3,9 @@
 from countermark.provenance.credentials import Credentials, inspect, recover
 from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
 from countermark.provenance.identity import Identity, ensure_identity, load_identity, rotate_test_identity
+from countermark.provenance.keyring import keys_of, rotate_keys
 from countermark.provenance.manifest import SOFT_BINDING, Maker, new_manifest_id
-from countermark.provenance.sealing import Clip, Sealed, keys_of, seal, seal_clip
+from countermark.provenance.sealing import Clip, Sealed, seal, seal_clip
 from countermark.provenance.store import Entry, Store
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "load_identity",
     "new_manifest_id",
     "recover",
+    "rotate_keys",
     "rotate_test_identity",
     "seal",
     "seal_clip",

@@ -120,9 +120,7 @@ def check_chain(chain: bytes, key: bytes) -> None:
         raise BadKey(f"the signing chain or key cannot be read: {error}") from None
 
     def spki(public: Any) -> bytes:
-        data: bytes = public.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        data: bytes = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return data
 
     if spki(leaf.public_key()) != spki(private.public_key()):
@@ -236,11 +234,11 @@ def _certificate(
             critical=True,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if leaf:
-        usage = x509.ExtendedKeyUsage([ObjectIdentifier("1.3.6.1.4.1.62558.2.1"), ObjectIdentifier("1.3.6.1.5.5.7.3.36")])
+        usage = x509.ExtendedKeyUsage(
+            [ObjectIdentifier("1.3.6.1.4.1.62558.2.1"), ObjectIdentifier("1.3.6.1.5.5.7.3.36")]
+        )
         builder = builder.add_extension(usage, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())

@@ -25,14 +25,15 @@ from countermark.media import MIME, Source, Timed, VideoWriter, open_source, out
 from countermark.provenance.credentials import inspect
 from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
 from countermark.provenance.identity import Identity, ensure_identity
+from countermark.provenance.keyring import keys_of
 from countermark.provenance.manifest import Maker, definition, new_manifest_id
 from countermark.provenance.store import Entry, Store
 from countermark.provenance.trust import context_for
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
-from countermark.watermark import Embedder, Key, Reader, load_key, make_key_file
+from countermark.watermark import Embedder, Key, Reader
 
-__all__ = ["Clip", "Sealed", "keys_of", "seal", "seal_clip"]
+__all__ = ["Clip", "Sealed", "seal", "seal_clip"]
 
 TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed)\.mp4$")
 Frame = npt.NDArray[np.uint8]
@@ -106,13 +107,6 @@ class _Job:
         return f"{self.payload:016x}"
 
 
-def keys_of(settings: Settings, *, create: bool = False) -> list[Key]:
-    """The watermark keys of the settings, the one that marks first; ``create`` makes it at first use."""
-    path = settings.home / "watermark.key"
-    own = [make_key_file(path)] if create and not path.exists() else ([load_key(path)] if path.exists() else [])
-    return own + [load_key(one) for one in settings.watermark_keys]
-
-
 def seal_clip(
     clip: Clip,
     out: str | Path,
@@ -152,9 +146,7 @@ def seal_clip(
             for kind in ("raw", "signed"):
                 with contextlib.suppress(OSError):
                     job.temporary(kind).unlink()
-    return Sealed(
-        str(out), job.manifest_id, job.hex, model or maker.name, seed, round(job.seconds, 3), True, warnings
-    )
+    return Sealed(str(out), job.manifest_id, job.hex, model or maker.name, seed, round(job.seconds, 3), True, warnings)
 
 
 def seal(

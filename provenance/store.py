@@ -74,7 +74,9 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -99,9 +101,7 @@ class Store:
     def confirm(self, manifest_id: str) -> None:
         """Marks a pending entry as sealed: its file is in place."""
         with self._errors(), self._engine.begin() as connection:
-            connection.execute(
-                MANIFESTS.update().where(MANIFESTS.c.manifest_id == manifest_id).values(state="sealed")
-            )
+            connection.execute(MANIFESTS.update().where(MANIFESTS.c.manifest_id == manifest_id).values(state="sealed"))
 
     def withdraw(self, manifest_id: str) -> None:
         """Deletes a pending entry whose file could not be put in place."""

@@ -107,7 +107,10 @@ def train_text(args: argparse.Namespace) -> None:
             ids, said = draw()
             with torch.no_grad():
                 right = torch.stack([z.argmax(1) == said[:, i] for i, z in enumerate(model.read(model(ids)))], 1)
-            print(f"step {step + 1} loss {loss.item():.4f} fields {right.float().mean():.4f} all {right.all(1).float().mean():.4f}", flush=True)
+            print(
+                f"step {step + 1} loss {loss.item():.4f} fields {right.float().mean():.4f} all {right.all(1).float().mean():.4f}",
+                flush=True,
+            )
     torch.save({"model": model.state_dict(), "words": vocabulary.words}, args.runs / "text.pt")
 
 
@@ -190,7 +193,10 @@ def train_video(args: argparse.Namespace) -> None:
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
         losses.append(loss.item())
         if step % 50 == 0:
-            print(f"step {step} seen {seen} loss {np.mean(losses):.4f} {50 * args.batch / (now - last + 1e-9):.1f} clips/s", flush=True)
+            print(
+                f"step {step} seen {seen} loss {np.mean(losses):.4f} {50 * args.batch / (now - last + 1e-9):.1f} clips/s",
+                flush=True,
+            )
             log.writerow([step, seen, f"{np.mean(losses):.5f}", f"{now - start:.0f}"])
             losses, last = [], now
         if step % 500 == 0 or time.monotonic() >= end:
@@ -226,7 +232,9 @@ def train_upscaler(args: argparse.Namespace) -> None:
     step, losses = 0, []
     while (now := time.monotonic()) < start + args.minutes * 60:
         for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * args.rate * max(0.02, 1 - (now - start) / (args.minutes * 60)) * min(1, (step + 1) / 50)
+            group["lr"] = (
+                2e-3 * args.rate * max(0.02, 1 - (now - start) / (args.minutes * 60)) * min(1, (step + 1) / 50)
+            )
         small, large = [], []
         for _ in range(3):
             scene = sample_scene(rng, held_out=None)

@@ -53,7 +53,9 @@ class Embedder:
         if not 0 <= payload < 1 << 64:
             raise UsageError("a payload has 64 bits")
         if min(width, height) < SMALLEST:
-            raise BadMedia(f"a watermark needs {SMALLEST} pixels on the shorter side, these frames are {width}x{height}")
+            raise BadMedia(
+                f"a watermark needs {SMALLEST} pixels on the shorter side, these frames are {width}x{height}"
+            )
         self.width, self.height = width, height
         self._strength = STRENGTHS[strength]
         self._canvas = canvas_size(width, height)
@@ -101,9 +103,7 @@ class Embedder:
         return np.asarray(np.clip(1.0 + spread * 0.06, 1.0, 2.2) * light, np.float32)
 
 
-def embed_stream(
-    frames: Iterable[Frame], payload: int, key: Key, *, strength: str = "standard"
-) -> Iterator[Frame]:
+def embed_stream(frames: Iterable[Frame], payload: int, key: Key, *, strength: str = "standard") -> Iterator[Frame]:
     """Marks frames one by one, in constant memory. See :func:`embed`."""
     embedder: Embedder | None = None
     for frame in frames:

@@ -100,7 +100,7 @@ def _read_key(matched: dict[str, npt.NDArray[np.float32]], key: Key, keys: int, 
         chips = read_chips(matched, lattice, alignment)
         rho = chips.pilot_rho()
         p_value = presence_p_value(rho, scored, keys)
-        if p_value < best.p_value:
+        if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
             best = Reading(tier, None, rho, p_value, key.id, _scale(alignment), frames)
         if p_value > HOPELESS:

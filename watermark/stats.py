@@ -24,6 +24,7 @@ from countermark.watermark.code import PAYLOAD_BITS
 
 __all__ = ["P_FALSE_ALARM", "correlation", "payload_p_value", "presence_p_value"]
 
+SMALLEST_LOG = -690.0  # bounds below 1e-300 are reported as that, never as 0
 P_FALSE_ALARM = 1e-9  # a reading is a detection when its bound is at most this
 
 
@@ -46,4 +47,4 @@ def presence_p_value(rho: float, alignments: int, keys: int = 1) -> float:
 def _bound(rho: float, log_union: float) -> float:
     if rho <= 0:
         return 1.0
-    return math.exp(min(0.0, log_union - rho * rho / 2))
+    return math.exp(max(SMALLEST_LOG, min(0.0, log_union - rho * rho / 2)))

@@ -1,0 +1,338 @@
+"""The command line: each command is a thin shell over a public function.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by moderation, 4 ``scan --fail-on`` found. Errors are one line on
+stderr; with ``--json`` also ``{"error": {"type", "message"}}`` on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from countermark.errors import CountermarkError, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Generate moderated, watermarked and signed video; scan files for it; moderate prompts.",
+)
+keys_app = typer.Typer(no_args_is_help=True, help="The watermark key and the signing identity.", rich_markup_mode=None)
+app.add_typer(keys_app, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")]
+
+
+def main() -> None:
+    """Entry point of ``countermark``: runs a command and turns what goes wrong into one line and an exit code."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except CountermarkError as error:
+        _leave(error)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own errors; it does not export their base
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            sys.exit(2)
+        _leave(UsageError(error.format_message()))
+
+
+def _leave(error: CountermarkError) -> NoReturn:
+    if "--json" in sys.argv:
+        _print({"error": {"type": type(error).__name__, "message": str(error), **error.details()}})
+    print(f"countermark: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _print(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=True), flush=True)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        print(f"countermark: note: {warning}", file=sys.stderr)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise UsageError(f"size is WIDTHxHEIGHT in pixels, such as 256x256, not {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the video shows.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The mp4 to write.", show_default=False)] = None,
+    model: Annotated[str, typer.Option(help="embedded, or a diffusers pipeline: a folder or a hub id.")] = "embedded",
+    seconds: Annotated[float | None, typer.Option(help="Length of the video.", show_default=False)] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.", show_default=False)] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.", show_default=False)] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the noise; drawn when absent.", show_default=False)] = None,
+    style: Annotated[str | None, typer.Option(help="photorealistic or animated.", show_default=False)] = None,
+    negative: Annotated[str | None, typer.Option(help="What the video is not to show.", show_default=False)] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture to start from.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu.", show_default=False)] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Generate a video from a prompt: moderated, watermarked, signed and stored."""
+    pixels = _size(size)
+    from countermark.generate import generate as run
+
+    sealed = run(
+        prompt,
+        output,
+        model=model,
+        seconds=seconds,
+        size=pixels,
+        fps=fps,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        style=style,
+        negative=negative,
+        image=image,
+        device=device,
+        dtype=dtype,
+        progress=True,
+    )
+    _show_sealed(sealed, as_json)
+
+
+@app.command()
+def seal(
+    src: Annotated[Path, typer.Argument(metavar="IN", help="A video that another generator made.")],
+    dst: Annotated[Path, typer.Argument(metavar="OUT", help="The mp4 to write.")],
+    source: Annotated[str, typer.Option(help="generated or edited: what a model did.")] = "generated",
+    as_json: Json = False,
+) -> None:
+    """Watermark and sign a video that another generator made."""
+    from tqdm import tqdm
+
+    from countermark.provenance import seal as run
+
+    with tqdm(desc="sealing", unit="frame", disable=None, leave=False) as bar:
+        sealed = run(src, dst, source=source, progress=bar.update)
+    _show_sealed(sealed, as_json)
+
+
+def _show_sealed(sealed: Any, as_json: bool) -> None:
+    _warn(sealed.warnings)
+    if as_json:
+        _print(sealed.to_json())
+        return
+    print(
+        f"{sealed.path}: {sealed.seconds:g} s by {sealed.model}"
+        + (f", seed {sealed.seed}" if sealed.seed is not None else "")
+    )
+    print(f"  manifest {sealed.manifest_id}")
+    print(f"  payload  {sealed.payload}")
+
+
+@app.command()
+def scan(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders or patterns.")],
+    workers: Annotated[int, typer.Option(help="Processes to scan with.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Add JSON lines to this file; a rerun goes on.", show_default=False)
+    ] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(help="Leave with 4 when a file gets this verdict.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say of files, with evidence, whether they were generated."""
+    from countermark.report import VERDICTS
+
+    if fail_on is not None and fail_on not in VERDICTS:
+        raise UsageError(f"--fail-on takes one of {', '.join(VERDICTS)}, not {fail_on!r}")
+    from tqdm import tqdm
+
+    from countermark.detect import done_paths, expand, scan_many
+
+    files = expand(paths)
+    if out is not None:
+        done = done_paths(out)
+        files = [file for file in files if str(file) not in done]
+    elif not files:
+        raise UsageError("there is no image or video at " + " ".join(paths))
+    found = failed = False
+    sink = _append_to(out) if out is not None else None
+    try:
+        for result in tqdm(scan_many(files, workers=workers), total=len(files), unit="file", disable=None, leave=False):
+            failed |= "error" in result
+            found |= fail_on is not None and result.get("verdict") == fail_on
+            if sink is not None:
+                sink.write(json.dumps(result) + "\n")
+                sink.flush()
+            if as_json:
+                _print(result)
+            elif sink is None or "error" in result:
+                _show_report(result)
+    finally:
+        if sink is not None:
+            sink.close()
+    sys.exit(4 if found else 1 if failed else 0)
+
+
+def _append_to(out: Path) -> Any:
+    from countermark.media import output_error
+
+    try:
+        return out.open("a", encoding="utf-8")
+    except OSError as error:
+        raise output_error(out, error) from None
+
+
+def _show_report(result: dict[str, Any]) -> None:
+    if "error" in result:
+        print(f"countermark: {result['error']['message']}", file=sys.stderr)
+        return
+    print(f"{result['path']}: {result['verdict'].replace('_', ' ')}")
+    for one in result["evidence"]:
+        print(f"  {one['source'].replace('_', ' '):<12} {one['why']}")
+    for note in result["notes"]:
+        print(f"  {'note':<12} {note}")
+
+
+@app.command()
+def moderate(
+    prompts: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROMPT]...", help="Prompts; none: read --input or stdin.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", help="Plain lines, or JSON lines with a prompt.", show_default=False)
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="A policy's name, or a policy file.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Say of prompts whether they are allowed; refused prompts give exit code 3."""
+    from countermark.moderation import Moderator, moderate_lines
+    from countermark.settings import load_settings
+
+    moderator = Moderator(policy or load_settings().policy)
+    if prompts and source is not None:
+        raise UsageError("give prompts or --input, not both")
+    refused = failed = False
+    with _lines(prompts, source) as lines:
+        for result in moderate_lines(lines, moderator):
+            failed |= "error" in result
+            refused |= result.get("allowed") is False
+            if as_json:
+                _print(result)
+            else:
+                _show_decision(result)
+    sys.exit(1 if failed else 3 if refused else 0)
+
+
+def _lines(prompts: list[str] | None, source: Path | None) -> Any:
+    import contextlib
+
+    if prompts:  # an argument is one prompt, whatever line breaks or braces it holds
+        return contextlib.nullcontext(json.dumps({"prompt": text}) for text in prompts)
+    if source is None:
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        return contextlib.nullcontext(sys.stdin)
+    try:
+        return source.open(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror}") from None
+
+
+def _show_decision(result: dict[str, Any]) -> None:
+    if "error" in result:
+        print(f"countermark: {result['error']['message']}", file=sys.stderr)
+        return
+    verdict = "allowed" if result["allowed"] else "refused"
+    why = ", ".join(result["flagged"])
+    print(f"{verdict} {result['risk']:.3f} {why}".rstrip())
+
+
+@keys_app.command("init")
+def keys_init(as_json: Json = False) -> None:
+    """Make the watermark key and, unless settings name another, the TEST signing identity."""
+    from countermark.provenance import ensure_identity, keys_of
+    from countermark.settings import load_settings
+
+    settings = load_settings()
+    _show_keys(keys_of(settings, create=True), ensure_identity(settings), as_json)
+
+
+@keys_app.command("show")
+def keys_show(as_json: Json = False) -> None:
+    """Show which keys are in use; secrets are never printed."""
+    from countermark.provenance import keys_of, load_identity
+    from countermark.settings import load_settings
+
+    settings = load_settings()
+    _show_keys(keys_of(settings), load_identity(settings), as_json)
+
+
+@keys_app.command("rotate")
+def keys_rotate(as_json: Json = False) -> None:
+    """Mark with a new key from now on; the old one is kept for scanning. TEST certificates are renewed too."""
+    from countermark.provenance import ensure_identity, keys_of, rotate_keys
+    from countermark.settings import load_settings
+
+    rotate_keys(load_settings())
+    settings = load_settings()
+    _show_keys(keys_of(settings), ensure_identity(settings), as_json)
+
+
+def _show_keys(keys: list[Any], identity: Any, as_json: bool) -> None:
+    ids = [key.id for key in keys]
+    if as_json:
+        signer = {"subject": identity.subject, "test": identity.test} if identity else None
+        _print({"schema": 1, "watermark_keys": ids, "signer": signer})
+        return
+    print(f"watermark key: {', '.join(ids) or 'none yet'}")
+    print(f"signer: {identity.subject if identity else 'none yet'}")
+
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=PASS_ON)
+def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which benchmark.")]) -> None:
+    """Run a benchmark and print its table. Further options are the benchmark's own (try --help after its name)."""
+    _run_module("benchmarks", name, context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def train(context: typer.Context, name: Annotated[str, typer.Argument(help="Which trainer.")]) -> None:
+    """Train a model's weights. Further options are the trainer's own (try --help after its name)."""
+    _run_module("training", name, context.args)
+
+
+def _run_module(room: str, name: str, arguments: list[str]) -> None:
+    import importlib
+    import pkgutil
+
+    package = importlib.import_module(f"countermark.{room}")
+    known = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    if name not in known:
+        raise UsageError(f"there is no {name!r} in {room}: choose {', '.join(known)}")
+    sys.exit(importlib.import_module(f"countermark.{room}.{name}").main(arguments))
+
+
+if __name__ == "__main__":
+    main()

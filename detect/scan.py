@@ -1,0 +1,225 @@
+"""``scan``: one file in, one Report out. Every frame is decoded once, for all signals."""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.detect.fusion import fuse
+from countermark.detect.known_marks import KnownMark, find_known_marks
+from countermark.errors import BadMedia
+from countermark.media import Source, open_source
+from countermark.provenance import Credentials, Entry, Fingerprint, FingerprintMaker, Store, inspect, keys_of, recover
+from countermark.report import CredentialState, Evidence, Report
+from countermark.settings import Settings, load_settings
+from countermark.watermark import Key, Reader, Reading
+
+__all__ = ["scan"]
+
+MOST_FRAMES = 360  # frames that the watermark's reader looks at, spread over the file
+NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
+GENERATED = {"trainedAlgorithmicMedia", "algorithmicMedia"}
+EDITED = {"compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced", "compositeSynthetic"}
+CAPTURED = {"digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one pass over the frames has given."""
+
+    reading: Reading
+    fingerprint: Fingerprint
+    known: KnownMark | None
+    frames: int
+    damage: str | None
+
+
+def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
+    """Judges a file. Raises BadMedia when not one frame of it can be decoded; StoreError, BadKey, BadSettings."""
+    settings = settings or load_settings()
+    path = Path(path)
+    start = clock.perf_counter()
+    media = open_source(path)
+    credentials = inspect(path, settings)
+    keys = keys_of(settings)
+    read = clock.perf_counter()
+    seen = _look(media, keys)
+    looked = clock.perf_counter()
+    entry = _lookup(settings, seen.reading, credentials)
+    if credentials.state == "none" and entry is not None and seen.reading.hex == entry.payload:
+        credentials = recover(path, entry.manifest, entry.payload, settings) or credentials
+    evidence = (
+        _c2pa(credentials, media.container not in NO_MANIFEST),
+        _watermark(seen, keys, entry),
+        _fingerprint(seen, entry),
+        _classifier(),
+        _known_marks(seen.known),
+    )
+    verdict, probability = fuse(evidence, credentials.state)
+    return Report(
+        path=str(path),
+        media=media.facts,
+        verdict=verdict,
+        probability=probability,
+        credentials=credentials.state,
+        evidence=evidence,
+        timing={
+            "credentials": round(read - start, 3),
+            "frames": round(looked - read, 3),
+            "total": round(clock.perf_counter() - start, 3),
+        },
+        notes=_notes(media, seen),
+    )
+
+
+def _look(media: Source, keys: list[Key]) -> _Seen:
+    facts = media.facts
+    expected = int((facts.seconds or 0) * (facts.fps or 0)) or 1
+    stride = max(1, -(-expected // MOST_FRAMES))
+    reader, prints = Reader(), FingerprintMaker()
+    kept: list[npt.NDArray[np.uint8]] = []
+    damage, count, size = None, 0, None
+    try:
+        for timed in media.frames():
+            size = size or timed.rgb.shape
+            if timed.rgb.shape != size:
+                damage = "the frame size changes within the video; only its first part was read"
+                break
+            if keys and count % stride == 0:
+                reader.add(timed.rgb)
+            prints.add(timed.time, timed.rgb)
+            if count in (0, expected // 2):
+                kept.append(timed.rgb)
+            count += 1
+    except BadMedia as error:
+        if count == 0:
+            raise
+        damage = str(error)
+    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), count, damage)
+
+
+def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> Entry | None:
+    """The store's entry for the payload that was read, else for the manifest inside; no store is made for a scan."""
+    if settings.store_url is None and not (settings.home / "store.db").exists():
+        return None
+    with Store(settings.store) as store:
+        found = store.by_payload(reading.hex) if reading.hex else None
+        if found is None and credentials.manifest_id:
+            found = store.by_manifest_id(credentials.manifest_id)
+        return found
+
+
+def _says(credentials: Credentials) -> str:
+    types = set(credentials.source_types)
+    if types & GENERATED:
+        return "generated"
+    if types & EDITED:
+        return "edited"
+    return "captured" if types & CAPTURED else "nothing"
+
+
+STATES: dict[CredentialState, str] = {
+    "trusted": "Signed by {signer}, whom this machine trusts, and unchanged since",
+    "test_identity": "Signed by this machine's TEST identity and unchanged since",
+    "untrusted_signer": "Signed by {signer}, whom this machine does not trust",
+    "tampered": "The file does not match the manifest that it carries",
+    "recovered": "The file lost its manifest; the watermark led to the stored one, whose signature holds",
+    "none": "The file carries no C2PA manifest",
+    "unreadable": "The file carries something that should be a C2PA manifest but cannot be read",
+}
+CLAIMS = {
+    "generated": "it says that a model made this",
+    "edited": "it says that a model edited this",
+    "captured": "it says that a camera took this",
+}
+
+
+def _c2pa(credentials: Credentials, can_hold: bool) -> Evidence:
+    claim = _says(credentials)
+    why = STATES[credentials.state].format(signer=credentials.signer or "somebody unnamed")
+    if not can_hold and credentials.state == "none":
+        why = "This kind of file cannot carry a C2PA manifest"
+    if claim in CLAIMS:
+        why += f"; {CLAIMS[claim]}" + (f" ({credentials.generator})" if credentials.generator else "")
+    broken = credentials.state in ("tampered", "unreadable")
+    return Evidence(
+        "c2pa",
+        can_hold or credentials.state != "none",
+        "tampered" if broken else claim,
+        why + ".",
+        {
+            "state": credentials.state,
+            "codes": list(credentials.codes),
+            "generator": credentials.generator,
+            "manifest_id": credentials.manifest_id,
+            "signer": credentials.signer,
+        },
+    )
+
+
+def _watermark(seen: _Seen, keys: list[Key], entry: Entry | None) -> Evidence:
+    reading = seen.reading
+    known = entry is not None and entry.payload == reading.hex
+    matches = seen.fingerprint.matches(entry.fingerprint) if known and entry is not None else None
+    says = "nothing"
+    if not keys:
+        why = "There is no watermark key on this machine to look with."
+    elif reading.tier == "payload" and matches:
+        says, why = "generated", f"Our mark {reading.hex} was read, and the content is what was sealed with it."
+    elif reading.tier == "payload" and matches is False:
+        says = "conflict"
+        why = f"Our mark {reading.hex} was read on content that is not what was sealed with it: a possible transplant."
+    elif reading.tier == "payload":
+        why = f"A mark with our key was read ({reading.hex}), but the store does not know it."
+    elif reading.tier == "present":
+        why = "A mark with our key is present, but too weak for its payload to be read."
+    else:
+        why = "No mark with our key was found; that proves nothing, since marks can be removed."
+    return Evidence("watermark", bool(keys), says, why, {**reading.to_json(), "matches_content": matches})
+
+
+def _fingerprint(seen: _Seen, entry: Entry | None) -> Evidence:
+    if entry is None:
+        why = "Nothing in the store to compare with: neither mark nor manifest led to an entry."
+        return Evidence("fingerprint", False, "nothing", why, {"distance": None})
+    distance = seen.fingerprint.distance(entry.fingerprint)
+    same = seen.fingerprint.matches(entry.fingerprint)
+    why = f"The content {'matches' if same else 'differs from'} what was sealed as {entry.manifest_id}"
+    return Evidence(
+        "fingerprint",
+        True,
+        "generated" if same else "conflict",
+        f"{why} ({distance:.0f} of 256 bits apart).",
+        {"distance": distance, "manifest_id": entry.manifest_id},
+    )
+
+
+def _classifier() -> Evidence:
+    why = "This version has no trained classifier."
+    return Evidence("classifier", False, "nothing", why, {"probability": None, "abstained": True})
+
+
+def _known_marks(known: KnownMark | None) -> Evidence:
+    if known is None:
+        why = "Too small or too large for the marks that other generators leave."
+        return Evidence("known_marks", False, "nothing", why, {"name": None, "p_value": None})
+    figures = {"name": known.name if known.found else None, "p_value": known.p_value}
+    if known.found:
+        why = f"The mark of {known.name} was read ({known.agreed} of {known.bits} bits)."
+        return Evidence("known_marks", True, "generated", why, figures)
+    return Evidence("known_marks", True, "nothing", "No mark of Stable Diffusion or SDXL was found.", figures)
+
+
+def _notes(media: Source, seen: _Seen) -> tuple[str, ...]:
+    notes = []
+    if seen.damage:
+        notes.append(seen.damage)
+    if media.truncated:
+        notes.append("the file is cut off")
+    if not media.named_right:
+        notes.append(f"the file is {media.container}, although its name ends in {media.path.suffix}")
+    return tuple(notes)

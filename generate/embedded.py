@@ -1,0 +1,117 @@
+"""The embedded model: text encoder, transformer, sampler and decoder, with their weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from countermark.errors import UsageError, WeightsMissing
+from countermark.generate.models import Request, Result
+from countermark.generate.sampler import sample
+from countermark.generate.text import TextEncoder, Vocabulary
+from countermark.generate.transformer import Shape, VideoTransformer
+from countermark.generate.upscale import SCALE, Upscaler
+from countermark.generate.world import COLOURS, FPS, FRAMES, KINDS
+
+__all__ = ["EmbeddedModel"]
+
+WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
+SHA256 = "not trained yet"
+STEPS, GUIDANCE = 24, 3.0
+KNOWS = (
+    f"it knows one or two of {', '.join(KINDS)} in {', '.join(COLOURS)}, that stand, bounce or move left, right, up or "
+    "down, to the left or right of each other, by day, at night or in a studio, animated or photorealistic"
+)
+
+
+@cache
+def _networks() -> tuple[TextEncoder, VideoTransformer, Upscaler, Vocabulary]:
+    """The three networks with their weights, in float32. Raises WeightsMissing unless the file is the expected one."""
+    from safetensors import safe_open
+
+    try:
+        digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsMissing(f"the weights of the embedded model cannot be read: {error.strerror}") from None
+    if digest != SHA256:
+        raise WeightsMissing(f"{WEIGHTS.name} is damaged or of another version (sha256 {digest[:12]}...)")
+    parts: dict[str, dict[str, torch.Tensor]] = {"text": {}, "video": {}, "upscale": {}}
+    with safe_open(WEIGHTS, "pt") as file:
+        words = json.loads(file.metadata()["words"])
+        for name in file.keys():  # noqa: SIM118 - the handle is not iterable
+            part, rest = name.split(".", 1)
+            parts[part][rest] = file.get_tensor(name).float()
+    vocabulary = Vocabulary(words)
+    text, video, upscaler = TextEncoder(len(vocabulary)), VideoTransformer(Shape()), Upscaler()
+    for network, part in ((text, "text"), (video, "video"), (upscaler, "upscale")):
+        network.load_state_dict(parts[part])
+        network.eval().requires_grad_(False)
+    return text, video, upscaler, vocabulary
+
+
+class EmbeddedModel:
+    """A small video diffusion transformer of a small world; see its card in ``generate/weights``.
+
+    A clip has 24 frames (3 seconds at 8 a second) of 256 x 256 pixels.
+    """
+
+    name = "countermark-embedded"
+    version: str | None = "1"
+
+    def generate(self, request: Request) -> Result:
+        """Makes a clip. Sizes are squares; longer clips and pictures to start from are beyond this version."""
+        longest = FRAMES / FPS
+        if request.image is not None:
+            raise UsageError("the embedded model cannot start from an image")
+        if request.seconds is not None and request.seconds > longest:
+            raise UsageError(f"the embedded model makes at most {longest:g} seconds")
+        side = 64 * SCALE
+        width, height = request.size or (side, side)
+        if width != height:
+            raise UsageError(f"the embedded model makes squares, such as {side}x{side}")
+        frames, warnings = self._frames(request)
+        fps = request.fps or FPS
+        count = max(1, round((request.seconds or longest) * fps))
+        at = np.minimum((np.arange(count) * FPS / fps).astype(int), FRAMES - 1)  # keeps the pace at any frame rate
+        return Result(_resize(frames[at], width), fps, warnings)
+
+    def _frames(self, request: Request) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+        text, video, upscaler, vocabulary = _networks()
+        prompt = request.prompt if request.style is None else f"{request.prompt}, {request.style}"
+        tokens = vocabulary.encode(prompt)
+        warnings = []
+        if tokens.unknown or not tokens.ids:
+            words = ", ".join(tokens.unknown) or "any word"
+            warnings.append(f"the embedded model does not understand: {words}; {KNOWS}")
+        warnings += [f"the embedded model read {word!r} as {known!r}" for word, known in tokens.read_as]
+        steps = request.steps or STEPS
+        with torch.inference_mode():
+            slots = text(vocabulary.batch([prompt]))
+            against = text(vocabulary.batch([request.negative])) if request.negative else None
+            small = sample(
+                video,
+                slots,
+                steps=steps,
+                guidance=GUIDANCE if request.guidance is None else request.guidance,
+                seeds=[request.seed],
+                against=against,
+                on_step=lambda: request.on_step(steps),
+            )
+            large = upscaler(small.clamp(-1, 1))[0]
+        pixels = ((large.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+        return pixels, tuple(warnings)
+
+
+def _resize(frames: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    if frames.shape[1] == side:
+        return frames
+    import cv2
+
+    method = cv2.INTER_LANCZOS4 if side > frames.shape[1] else cv2.INTER_AREA
+    return np.stack([cv2.resize(frame, (side, side), interpolation=method) for frame in frames])

@@ -1,0 +1,89 @@
+"""The seam for generators: a :class:`VideoModel` turns a request into frames, and never into a file.
+
+``load_model`` knows the embedded model by name and everything else through diffusers, by folder or hub id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.errors import UsageError
+
+__all__ = ["Request", "Result", "VideoModel", "load_model"]
+
+STYLES = ("photorealistic", "animated")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be generated. None leaves a choice to the model.
+
+    ``seconds``, ``fps`` (frames per second), ``size`` (width, height in pixels), ``steps``, ``guidance``: as in
+    diffusers. ``image``: a picture to start from. ``on_step`` is called after each denoising step with the number
+    of steps in all.
+    """
+
+    prompt: str
+    seconds: float | None = None
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int = 0
+    style: str | None = None
+    negative: str | None = None
+    image: Path | None = None
+    on_step: Callable[[int], object] = field(default=lambda total: None)
+
+    def __post_init__(self) -> None:
+        if self.style is not None and self.style not in STYLES:
+            raise UsageError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
+        if self.seconds is not None and not 0 < self.seconds <= 600:
+            raise UsageError("seconds must be more than 0 and at most 600")
+        if self.fps is not None and not 1 <= self.fps <= 120:
+            raise UsageError("fps must be between 1 and 120")
+        if self.steps is not None and not 1 <= self.steps <= 1000:
+            raise UsageError("steps must be between 1 and 1000")
+        if self.size is not None and not all(64 <= side <= 4096 for side in self.size):
+            raise UsageError("size must be between 64x64 and 4096x4096")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Generated frames (uint8, T x H x W x 3, RGB), their rate, and what the user should know about them."""
+
+    frames: npt.NDArray[np.uint8]
+    fps: float
+    warnings: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class VideoModel(Protocol):
+    """A text-to-video generator."""
+
+    name: str
+    version: str | None
+
+    def generate(self, request: Request) -> Result:
+        """Makes the frames of a request. Raises UsageError for what this model cannot do."""
+        ...
+
+
+def load_model(name: str, *, device: str | None = None, dtype: str | None = None) -> VideoModel:
+    """The embedded model (``embedded``), or a diffusers pipeline by folder or hub id.
+
+    Raises ModelUnavailable for what cannot be loaded.
+    """
+    if name == "embedded":
+        from countermark.generate.embedded import EmbeddedModel
+
+        return EmbeddedModel()
+    from countermark.generate.adapter import DiffusersModel
+
+    return DiffusersModel.load(name, device=device, dtype=dtype)
