@@ -71,7 +71,7 @@ class EmbeddedModel:
             raise UsageError("the embedded model cannot start from an image")
         if request.seconds is not None and request.seconds > longest:
             raise UsageError(f"the embedded model makes at most {longest:g} seconds")
-        side = 64 * SCALE
+        side = Shape().size * SCALE
         width, height = request.size or (side, side)
         if width != height:
             raise UsageError(f"the embedded model makes squares, such as {side}x{side}")
@@ -103,7 +103,7 @@ class EmbeddedModel:
                 against=against,
                 on_step=lambda: request.on_step(steps),
             )
-            large = upscaler(small.clamp(-1, 1))[0]
+            large = upscaler(small.clamp(-1, 1), slots)[0]
         pixels = ((large.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
         return pixels, tuple(warnings)
 

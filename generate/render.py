@@ -1,7 +1,7 @@
 """Draws a :class:`~countermark.generate.world.Scene` as frames, at any size, in either style.
 
 Shapes are signed distances evaluated on a small patch around each thing and blended with one pixel of
-antialiasing, so a 64-pixel clip takes milliseconds. Distances follow the usual closed forms (circle, rounded box,
+antialiasing, so a 32-pixel clip takes milliseconds. Distances follow the usual closed forms (circle, rounded box,
 regular polygon and star, see Inigo Quilez, "2D distance functions").
 """
 
@@ -29,10 +29,11 @@ PALETTES = {
 HORIZON = 0.64
 
 
-def render(scene: Scene, size: int = 256, frames: int = FRAMES) -> npt.NDArray[np.uint8]:
-    """Frames of a scene: uint8, ``frames`` x ``size`` x ``size`` x 3, RGB."""
-    video = np.repeat(_backdrop(scene, size)[None], frames, axis=0)
+def render(scene: Scene, size: int = 256, frames: int = FRAMES, at: int | None = None) -> npt.NDArray[np.uint8]:
+    """Frames of a scene: uint8, ``frames`` x ``size`` x ``size`` x 3, RGB; only the frame ``at``, if given."""
     times = np.linspace(0.0, 1.0, frames, dtype=np.float32)
+    times = times if at is None else times[at : at + 1]
+    video = np.repeat(_backdrop(scene, size)[None], len(times), axis=0)
     for thing in scene.things:
         _shadow(video, thing, scene, times)
     for thing in scene.things:

@@ -15,7 +15,7 @@ from countermark.generate.transformer import VideoTransformer
 
 __all__ = ["levels", "sample"]
 
-SHIFT = 5.0
+SHIFT = 3.0
 
 
 def levels(steps: int, shift: float = SHIFT) -> list[float]:

@@ -1,8 +1,9 @@
-"""The decoder from the model's 64-pixel grid to pixels that are worth watching: a small network, four times each way.
+"""The decoder from the model's 32-pixel grid to pixels that are worth watching: a network, eight times each way.
 
-It sees a frame with its two neighbours, works on the small grid and unfolds each cell to 4x4 pixels on top of a
-smooth enlargement. In training its input is blurred and noised at random, so that it also mends what the
-transformer leaves unsharp (noise conditioning augmentation, Ho et al. 2021, without the conditioning).
+It sees a frame with its two neighbours and the prompt's slot vectors, works on the small grid, then on one twice as
+fine, and unfolds each cell to 4x4 pixels on top of a smooth enlargement. In training its input is blurred and noised at
+random, so that it also mends what the transformer leaves unsharp (noise conditioning augmentation, Ho et al. 2021,
+without the conditioning); the slots tell it what shape a few soft pixels are meant to be.
 """
 
 from __future__ import annotations
@@ -13,31 +14,41 @@ from torch.nn import functional
 
 __all__ = ["SCALE", "Upscaler"]
 
-SCALE = 4
+SCALE = 8
 
 
 class Upscaler(nn.Module):
-    """Clips B x T x H x W x 3 in -1..1 to B x T x 4H x 4W x 3, about -1..1."""
+    """Clips B x T x H x W x 3 in -1..1 and slots B x slots x width to clips B x T x 8H x 8W x 3, about -1..1."""
 
-    def __init__(self, width: int = 64, layers: int = 6) -> None:
+    def __init__(self, width: int = 96, coarse: int = 5, fine: int = 3, slots: int = 3, slot_width: int = 128) -> None:
         super().__init__()
+        half = width // 2
         self.first = nn.Conv2d(9, width, 3, padding=1)
-        self.middle = nn.ModuleList([nn.Conv2d(width, width, 3, padding=1) for _ in range(layers)])
-        self.last = nn.Conv2d(width, 3 * SCALE**2, 3, padding=1)
+        self.prompt = nn.Sequential(nn.Linear(slots * slot_width, 128), nn.SiLU(), nn.Linear(128, coarse * 2 * width))
+        self.coarse = nn.ModuleList([nn.Conv2d(width, width, 3, padding=1) for _ in range(coarse)])
+        self.unfold = nn.Conv2d(width, 4 * half, 3, padding=1)
+        self.fine = nn.ModuleList([nn.Conv2d(half, half, 3, padding=1) for _ in range(fine)])
+        self.last = nn.Conv2d(half, 3 * 16, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, clip: Tensor) -> Tensor:
+    def forward(self, clip: Tensor, slots: Tensor) -> Tensor:
         """Enlarges every frame of every clip."""
-        batch, count, height, width, _ = clip.shape
+        batch, count = clip.shape[:2]
         x = clip.permute(0, 1, 4, 2, 3)
         before, after = torch.cat([x[:, :1], x[:, :-1]], 1), torch.cat([x[:, 1:], x[:, -1:]], 1)
-        x = torch.cat([before, x, after], dim=2).flatten(0, 1)
-        middle = x[:, 3:6]
-        h = functional.silu(self.first(x))
-        for layer in self.middle:
+        stacks = torch.cat([before, x, after], dim=2).flatten(0, 1)
+        large = self.enlarge(stacks, slots.repeat_interleave(count, 0)).permute(0, 2, 3, 1)
+        return large.reshape(batch, count, *large.shape[1:])
+
+    def enlarge(self, stacks: Tensor, slots: Tensor) -> Tensor:
+        """Enlarges middle frames: N x 9 x H x W (before, frame, after) and N x slots x width to N x 3 x 8H x 8W."""
+        smooth = functional.interpolate(stacks[:, 3:6], scale_factor=SCALE, mode="bicubic", align_corners=False)
+        turns = self.prompt(slots.flatten(1))[..., None, None].chunk(2 * len(self.coarse), 1)
+        h = functional.silu(self.first(stacks))
+        for i, layer in enumerate(self.coarse):
+            h = h + functional.silu(layer(h) * (1 + turns[2 * i]) + turns[2 * i + 1])
+        h = functional.silu(functional.pixel_shuffle(self.unfold(h), 2))
+        for layer in self.fine:
             h = h + functional.silu(layer(h))
-        detail = functional.pixel_shuffle(self.last(h), SCALE)
-        smooth = functional.interpolate(middle, scale_factor=SCALE, mode="bicubic", align_corners=False)
-        out = (smooth + detail).permute(0, 2, 3, 1)
-        return out.reshape(batch, count, height * SCALE, width * SCALE, 3)
+        return smooth + functional.pixel_shuffle(self.last(h), 4)

@@ -4,7 +4,7 @@ Design decisions
 * A scene is a plain value: style, background, one or two things. Everything that a caption can say is a field,
   so captions, renderer, model and verifier agree on one vocabulary.
 * Space is the unit square, x to the right, y downwards; time runs from 0 to 1 over the clip. The renderer chooses
-  pixels and frames, so that the 64-pixel training grid and the 256-pixel truth come from the same scene.
+  pixels and frames, so that the 32-pixel training grid and the 256-pixel truth come from the same scene.
 * Things that are not moved through the air stand on the ground: contact shadows then tell depth and height.
 * In a pair one thing is on each side, and no motion takes it across: a relation holds for the whole clip.
 * Some pairs of colour and kind are held out of training, for measuring what the model composes by itself.

@@ -19,7 +19,7 @@ MOST = 1200  # hashes kept: ten minutes; longer videos keep a wider step
 MATCH = 88  # of 256 bits: median nearest distance up to which two videos count as the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fingerprint:
     """Hashes of a video's frames: uint8, N x 32 (256 bits each)."""
 

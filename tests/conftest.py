@@ -65,7 +65,8 @@ def write() -> Callable[..., Path]:
         rotate: int = 0,
         audio: bool = False,
     ) -> Path:
-        with av.open(str(path), "w") as container:
+        quick = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
+        with av.open(str(path), "w", options=quick) as container:
             stream: Any = container.add_stream(codec, rate=fps, options=options or {})
             stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], pix_fmt
             if times is not None:

@@ -3,8 +3,8 @@
 Stages, in order, each resumable from its checkpoint in ``--runs``:
 
 * ``text``: the text encoder learns to read captions back (two minutes on a core).
-* ``video``: the transformer learns to denoise 64-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
-* ``upscale``: the decoder learns 64 -> 256 pixels.
+* ``video``: the transformer learns to denoise 32-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
+* ``upscale``: the decoder learns 32 -> 256 pixels.
 * ``export``: averages are rounded to bfloat16 and written to ``generate/weights``, with their sha256.
 
 Design decisions: Muon (Jordan et al. 2024) for matrices, AdamW for the rest; an exponential moving average is what is
@@ -29,10 +29,11 @@ from torch import Tensor, nn
 
 from countermark.generate.captions import FIELDS, SLOTS, caption
 from countermark.generate.render import render
+from countermark.generate.sampler import SHIFT
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
-from countermark.generate.upscale import Upscaler
-from countermark.generate.world import sample_scene
+from countermark.generate.upscale import SCALE, Upscaler
+from countermark.generate.world import FRAMES, sample_scene
 
 FIELD_NAMES = [field for _, fields in SLOTS for field in fields]
 WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
@@ -69,7 +70,7 @@ class Clips:
         self.pool: list[tuple[np.ndarray[Any, Any], str]] = []
 
     def batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """Clips (uint8, B x T x 64 x 64 x 3) and word numbers (B x N)."""
+        """Clips (uint8, B x T x 32 x 32 x 3) and word numbers (B x N)."""
         fresh = [self._draw() for _ in range(count - min(count // 2, len(self.pool)))]
         again = [self.pool.pop(int(self.rng.integers(len(self.pool)))) for _ in range(count - len(fresh))]
         self.pool += fresh
@@ -79,7 +80,7 @@ class Clips:
     def _draw(self) -> tuple[np.ndarray[Any, Any], str]:
         scene = sample_scene(self.rng)
         text, _ = caption(scene, self.rng)
-        return render(scene, 64), text
+        return render(scene, Shape().size), text
 
 
 def train_text(args: argparse.Namespace) -> None:
@@ -123,7 +124,7 @@ def load_text(runs: Path) -> tuple[TextEncoder, Vocabulary]:
     return encoder, vocabulary
 
 
-def noise_levels(count: int, generator: torch.Generator | None = None, shift: float = 5.0) -> Tensor:
+def noise_levels(count: int, generator: torch.Generator | None = None, shift: float = SHIFT) -> Tensor:
     """Random noise levels in 0..1: logit-normal, shifted towards high noise (Esser et al. 2024, eq. 23)."""
     u = torch.sigmoid(torch.randn(count, generator=generator) * 1.2)
     return shift * u / (1 + (shift - 1) * u)
@@ -220,46 +221,45 @@ def degrade(small: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def train_upscaler(args: argparse.Namespace) -> None:
-    """Trains the decoder for ``--minutes`` on short stretches of rendered clips."""
+    """Trains the decoder for ``--minutes`` on single frames with their neighbours."""
+    encoder, vocabulary = load_text(args.runs)
     model, path = Upscaler(), args.runs / "upscale.pt"
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3 * args.rate, weight_decay=0.0)
-    rng = np.random.default_rng(args.seed + 7)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0.0)
+    rng = np.random.default_rng(int(time.time()))
     generator = torch.Generator().manual_seed(args.seed)
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True)["model"])
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     start = time.monotonic()
     step, losses = 0, []
     while (now := time.monotonic()) < start + args.minutes * 60:
         for group in optimiser.param_groups:
-            group["lr"] = (
-                2e-3 * args.rate * max(0.02, 1 - (now - start) / (args.minutes * 60)) * min(1, (step + 1) / 50)
-            )
-        small, large = [], []
-        for _ in range(3):
+            fall = max(0.02, 1 - (now - start) / (args.minutes * 60))
+            group["lr"] = 1.5e-3 * args.rate * fall * min(1, (step + 1) / 50)
+        small, large, texts = [], [], []
+        for _ in range(4):
             scene = sample_scene(rng, held_out=None)
-            at = int(rng.integers(22))
-            small.append(render(scene, 64)[at : at + 3])
-            large.append(_frames_of(scene, 256, at))
+            at = int(rng.integers(FRAMES - 2))
+            small.append(render(scene, Shape().size)[at : at + 3])
+            large.append(render(scene, Shape().size * SCALE, at=at + 1)[0])
+            texts.append(caption(scene, rng)[0])
         x = degrade(torch.from_numpy(np.stack(small)).float() / 127.5 - 1, generator)
         y = torch.from_numpy(np.stack(large)).float() / 127.5 - 1
-        out = model(x)[:, 1:2]
-        loss = (out - y[:, 1:2]).abs().mean()
+        with torch.no_grad():
+            slots = encoder(vocabulary.batch(texts))
+        stacks = x.permute(0, 1, 4, 2, 3).flatten(1, 2)
+        difference = (model.enlarge(stacks, slots) - y.permute(0, 3, 1, 2)).abs()
+        loss = difference.mean() + 0.5 * difference.square().mean()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         step += 1
-        losses.append(loss.item())
+        losses.append(difference.mean().item())
         if step % 200 == 0:
             print(f"step {step} loss {np.mean(losses):.5f}", flush=True)
             losses = []
             torch.save({"model": model.state_dict()}, path)
     torch.save({"model": model.state_dict()}, path)
-
-
-def _frames_of(scene: Any, size: int, at: int) -> Any:
-    return render(scene, size)[at : at + 3]
 
 
 def export(args: argparse.Namespace) -> None:
