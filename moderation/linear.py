@@ -1,0 +1,126 @@
+"""The linear model over hashed n-grams, and the seam for other learned models.
+
+Weights are in ``weights/linear.safetensors`` (made by ``countermark train moderation``): int8 ``weights`` of shape
+heads x buckets, float32 ``scale``, ``bias``, and the calibration ``slope`` and ``offset`` of each head. A head's
+probability is ``sigmoid(slope * (scale * weights . features + bias) + offset)``, at most that of the head ``any``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from countermark.errors import WeightsMissing
+from countermark.moderation.features import BUCKETS, features
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ANY", "LinearModel", "Opinion", "PromptModel", "load_linear"]
+
+ANY: Final = "any"  # the head that tells harmful from harmless, whatever the category
+WEIGHTS: Final = "linear.safetensors"
+SHA256: Final = "7f6ffc3d393da3d04256fcea27b0240644bf67d00fc8702f6de8c9d6b7adba1f"
+_FEWEST: Final = 3  # words of the piece that explains an opinion
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """Probabilities 0..1 by category (and ``any``), and the ``(start, end)`` in the text that weighs most for each."""
+
+    probabilities: Mapping[str, float]
+    spans: Mapping[str, tuple[int, int]]
+
+
+class PromptModel(Protocol):
+    """What moderation needs of a learned model; it must be safe to call from several threads.
+
+    ``languages`` are the ISO 639-1 codes that it was trained for; for others moderation discounts what it says.
+    """
+
+    @property
+    def name(self) -> str:
+        """Stands as ``rule`` in the reasons that come from this model."""
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """ISO 639-1 codes."""
+
+    def judge(self, text: str) -> Opinion:
+        """Opinion on a folded text of any length."""
+
+
+class LinearModel:
+    """The embedded model; immutable after it is made."""
+
+    name = "model"
+
+    def __init__(self, tensors: Mapping[str, Any], heads: tuple[str, ...], languages: frozenset[str]) -> None:
+        self.heads = heads
+        self.languages = languages
+        self._weights: NDArray[np.int8] = tensors["weights"]
+        self._scale: NDArray[np.float32] = tensors["scale"]
+        self._bias: NDArray[np.float32] = tensors["bias"]
+        self._slope: NDArray[np.float32] = tensors["slope"]
+        self._offset: NDArray[np.float32] = tensors["offset"]
+
+    def judge(self, text: str) -> Opinion:
+        """Opinion on a folded text; only the first ``features.LONGEST`` characters are read."""
+        found = features(text)
+        if not found.words:
+            return Opinion(dict.fromkeys(self.heads, 0.0), {})
+        sums = self._weights[:, found.buckets].astype("float32") @ found.values
+        logits = self._slope * (sums * self._scale + self._bias) + self._offset
+        probabilities = {head: _sigmoid(float(z)) for head, z in zip(self.heads, logits, strict=True)}
+        most = probabilities.get(ANY, 1.0)  # no category is likelier than harm of any kind
+        probabilities = {head: min(probability, most) for head, probability in probabilities.items()}
+        spans = {h: self._span(i, found) for i, h in enumerate(self.heads) if probabilities[h] >= 0.3}
+        return Opinion(probabilities, spans)
+
+    def _span(self, head: int, found: Any) -> tuple[int, int]:
+        """The few words in a row whose n-grams speak most for a head."""
+        import numpy as np
+
+        said = np.bincount(found.at, weights=self._weights[head, found.grams], minlength=len(found.words))
+        width = min(_FEWEST, len(said))
+        at = int(np.argmax(np.convolve(said, np.ones(width), "valid")))
+        return found.words[at][0], found.words[at + width - 1][1]
+
+
+def _sigmoid(z: float) -> float:
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+
+@cache
+def load_linear() -> LinearModel:
+    """The embedded model. Raises :class:`countermark.errors.WeightsMissing` when its file is absent or another one."""
+    return read_linear((files("countermark.moderation") / "weights" / WEIGHTS), SHA256)
+
+
+def read_linear(entry: Any, sha256: str) -> LinearModel:
+    """A model from a file of ``countermark train moderation`` whose sha256 is known."""
+    try:
+        raw = entry.read_bytes()
+    except OSError as error:
+        raise WeightsMissing(f"the moderation weights {entry} cannot be read: {error}") from error
+    if hashlib.sha256(raw).hexdigest() != sha256:
+        raise WeightsMissing(f"the moderation weights {entry} are not the expected file (sha256 differs)")
+    return parse_linear(raw)
+
+
+def parse_linear(raw: bytes) -> LinearModel:
+    """A model from the bytes of its file. Raises :class:`countermark.errors.WeightsMissing` when they do not fit."""
+    from safetensors.numpy import load
+
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    meta = header["__metadata__"]
+    if int(meta["buckets"]) != BUCKETS:
+        raise WeightsMissing(f"the moderation weights are for {meta['buckets']} buckets, not {BUCKETS}")
+    return LinearModel(load(raw), tuple(meta["heads"].split()), frozenset(meta["languages"].split()))
