@@ -7,7 +7,7 @@
     countermark.seal("other.mp4", "sealed.mp4")                                    # -> Sealed
     countermark.scan("ball.mp4").verdict                                           # -> "generated"
 
-The rooms are subpackages: ``moderation``, ``watermark``, ``provenance``, ``generate`` (which can be called), ``detect``.
+The rooms are subpackages: ``moderation``, ``watermark``, ``provenance``, ``generate`` (callable too), ``detect``.
 Everything is imported when it is first used, so that importing this package is quick.
 """
 

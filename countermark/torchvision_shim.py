@@ -6,24 +6,27 @@ on ``torchvision::nms``. Declaring the two operators that the import looks at me
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+
 __all__ = ["mend_torchvision"]
+
+_KEPT: list[object] = []  # operators live as long as the library object that declared them
 
 
 def mend_torchvision() -> None:
     """Makes ``import torchvision`` work where only its missing operators stop it. Harmless to call twice."""
     try:
-        import torchvision  # noqa: F401 - importing is the test
+        import_module("torchvision")
     except ModuleNotFoundError:
         return
     except RuntimeError:
-        import sys
-
         import torch
 
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        mend_torchvision.library = library  # type: ignore[attr-defined] - operators live as long as their library
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+        _KEPT.append(library)
         for name in [one for one in sys.modules if one.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        import torchvision  # noqa: F401
+        import_module("torchvision")

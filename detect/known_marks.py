@@ -73,7 +73,7 @@ def _decode(frame: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]:
 
 def _tail(agreed: int, count: int) -> float:
     """P(binomial(count, 1/2) >= agreed), exactly."""
-    return sum(math.comb(count, k) for k in range(agreed, count + 1)) / 2**count
+    return float(sum(math.comb(count, k) for k in range(agreed, count + 1)) / 2**count)
 
 
 def _rotations(bits: npt.NDArray[np.int64], message: tuple[int, ...]) -> int:

@@ -42,7 +42,7 @@ class DiffusersModel:
 
     def __init__(self, pipe: Any, name: str) -> None:
         self.pipe = pipe
-        self.name = name
+        self.name = str(name)
         self.version: str | None = type(pipe).__name__
         self._takes = set(inspect.signature(pipe.__call__).parameters)
         if "prompt" not in self._takes or not self._takes & {"num_frames", "video_length"}:
@@ -70,10 +70,9 @@ class DiffusersModel:
             raise UsageError(f"dtype must be float32, float16 or bfloat16, not {kind!r}")
         try:
             with _quiet():
-                pipe = DiffusionPipeline.from_pretrained(name, torch_dtype=getattr(torch, kind)).to(device)
+                pipe = DiffusionPipeline.from_pretrained(name, dtype=getattr(torch, kind)).to(device)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-            raise ModelUnavailable(f"the model {name!r} cannot be loaded: {reason}") from None
+            raise ModelUnavailable(f"the model {name!r} cannot be loaded: {_first_line(error)}") from None
         return cls(pipe, name)
 
     def generate(self, request: Request) -> Result:
@@ -105,7 +104,9 @@ class DiffusersModel:
             with _quiet(self.pipe):
                 output = self.pipe(**arguments)
         except (ValueError, TypeError) as error:
-            raise UsageError(f"{self.version} refuses: {str(error).splitlines()[0]}") from None
+            raise UsageError(f"{self.version} refuses: {_first_line(error)}") from None
+        except RuntimeError as error:  # out of memory, shapes that do not fit
+            raise ModelUnavailable(f"{self.version} failed: {_first_line(error)}") from None
         return Result(frames_of(output)[0], fps)
 
     def _give(self, arguments: dict[str, Any], option: str, value: Any, *names: str) -> None:
@@ -165,6 +166,11 @@ def frames_of(output: Any) -> list[npt.NDArray[np.uint8]]:
             array = np.nan_to_num(np.clip(array, 0.0, 1.0) * 255.0).round().astype(np.uint8)
         clips.append(np.ascontiguousarray(array))
     return clips
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:160] if text else type(error).__name__
 
 
 def _best_device() -> str:

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 LIGHT = np.array([-0.50, -0.62, 0.60], np.float32)  # towards the light: left, above, in front
 OUTLINE = np.array([0.10, 0.09, 0.12], np.float32)
 
-# top of the sky, its lower edge, near ground, far ground (RGB in 0..1); little saturation, so that hues belong to things
+# top of the sky, its lower edge, near ground, far ground (RGB in 0..1); pale, so that hues belong to things
 PALETTES = {
     "day": ((0.60, 0.78, 0.94), (0.87, 0.93, 0.97), (0.80, 0.74, 0.60), (0.70, 0.65, 0.54)),
     "night": ((0.05, 0.06, 0.12), (0.14, 0.15, 0.24), (0.20, 0.20, 0.23), (0.15, 0.15, 0.18)),
@@ -38,7 +38,7 @@ def render(scene: Scene, size: int = 256, frames: int = FRAMES, at: int | None =
         _shadow(video, thing, scene, times)
     for thing in scene.things:
         _draw(video, thing, scene, times)
-    return np.clip(video * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(video * 255.0 + 0.5, 0, 255), np.uint8)
 
 
 def _backdrop(scene: Scene, size: int) -> Floats:
@@ -71,7 +71,7 @@ def _backdrop(scene: Scene, size: int) -> Floats:
         picture = picture * (1 + 0.03 * texture * (1 - 0.7 * blend))
         vignette = 1 - 0.25 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)
         picture = picture * vignette[..., None]
-    return picture.astype(np.float32)
+    return np.asarray(picture, np.float32)
 
 
 def _patch(cx: Floats, cy: Floats, reach: float, size: int) -> tuple[Floats, Floats, npt.NDArray[np.int64], int]:
@@ -129,17 +129,19 @@ def _draw(video: Floats, thing: Thing, scene: Scene, times: Floats) -> None:
 
 def _cover(depth: Floats, size: int) -> Floats:
     """Share of a pixel inside an edge, from the signed depth in units of the frame."""
-    return np.clip(depth * size + 0.5, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(depth * size + 0.5, 0.0, 1.0), np.float32)
 
 
 def _distance(kind: str, dx: Floats, dy: Floats, radius: float) -> Floats:
     """Signed distance to the outline, negative inside, in units of the frame."""
     if kind == "ball":
-        return np.hypot(dx, dy) - radius
+        return np.asarray(np.hypot(dx, dy) - radius, np.float32)
     if kind == "box":
         half = radius * 0.88
         qx, qy = np.abs(dx) - half, np.abs(dy) - half
-        return np.hypot(np.maximum(qx, 0), np.maximum(qy, 0)) + np.minimum(np.maximum(qx, qy), 0)
+        return np.asarray(
+            np.hypot(np.maximum(qx, 0), np.maximum(qy, 0)) + np.minimum(np.maximum(qx, qy), 0), np.float32
+        )
     corners = _outline(kind) * radius
     return _polygon(corners, dx, dy)
 
@@ -175,14 +177,14 @@ def _shade(kind: str, u: Floats, v: Floats, depth: Floats, base: Floats) -> Floa
         half = light + np.array([0, 0, 1], np.float32)
         half = half / np.linalg.norm(half)
         shine = np.clip(u * half[0] + v * half[1] + nz * half[2], 0, 1) ** 40
-        return base * (0.42 + 0.68 * lambert[..., None]) + 0.55 * shine[..., None]
+        return np.asarray(base * (0.42 + 0.68 * lambert[..., None]) + 0.55 * shine[..., None], np.float32)
     if kind == "box":  # a cube from a little above: a light strip for the top, a dark one for the right side
         face = np.where(v < -0.52, 1.18, np.where(u > 0.52, 0.62, 0.92))
         lit = face * (1.0 - 0.10 * (v + u))
-        return np.clip(base * lit[..., None], 0, 1) + 0.03
+        return np.asarray(np.clip(base * lit[..., None], 0, 1) + 0.03, np.float32)
     gy, gx = np.gradient(depth, axis=(1, 2))
     norm = np.sqrt(gx * gx + gy * gy) + 1e-6
     slope = np.exp(np.minimum(depth, 0) * 3.2)
     facing = (gx * light[0] + gy * light[1]) / norm
     lit = 0.86 + 0.34 * slope * facing - 0.12 * v
-    return np.clip(base * lit[..., None], 0, 1) + 0.02
+    return np.asarray(np.clip(base * lit[..., None], 0, 1) + 0.02, np.float32)

@@ -7,6 +7,7 @@ noise is high and a clip's layout is decided (Esser et al. 2024).
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ def sample(
     drop = torch.zeros(2 * count, dtype=torch.bool)
     drop[count:] = against is None
     path = levels(steps)
-    for now, then in zip(path, path[1:], strict=False):
+    for now, then in pairwise(path):
         if guidance == 1.0:
             clean = model(x, torch.full((count,), now), slots)
         else:

@@ -30,7 +30,7 @@ class Upscaler(nn.Module):
         self.fine = nn.ModuleList([nn.Conv2d(half, half, 3, padding=1) for _ in range(fine)])
         self.last = nn.Conv2d(half, 3 * 16, 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, clip: Tensor, slots: Tensor) -> Tensor:
         """Enlarges every frame of every clip."""

@@ -167,7 +167,7 @@ def seal(
         raise UsageError(f"source must be generated or edited, not {source!r}")
     src, dst, settings = Path(src), Path(dst), settings or load_settings()
     media = open_source(src)
-    if dst.exists() and os.path.samefile(src, dst):
+    if dst.exists() and src.samefile(dst):
         raise UsageError("the output must be another file than the input")
     if media.facts.kind != "video":
         raise BadMedia(f"{src.name}: seal takes videos, this is an image")

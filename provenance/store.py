@@ -111,7 +111,7 @@ class Store:
             )
 
     def sweep(self, holds: Any) -> int:
-        """Settles old pending entries, left by a killed process: ``holds(path, sha256)`` tells whether the file is there.
+        """Settles old pending entries, left by a killed process; ``holds(path, sha256)`` says whether a file is there.
 
         Returns how many entries without a file were deleted.
         """

@@ -57,10 +57,6 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 class Clips:
     """Freshly drawn clips with captions; each is handed out twice."""
 
@@ -100,7 +96,7 @@ def train_text(args: argparse.Namespace) -> None:
         ids, said = draw()
         loss = model.loss(ids, said)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -108,10 +104,8 @@ def train_text(args: argparse.Namespace) -> None:
             ids, said = draw()
             with torch.no_grad():
                 right = torch.stack([z.argmax(1) == said[:, i] for i, z in enumerate(model.read(model(ids)))], 1)
-            print(
-                f"step {step + 1} loss {loss.item():.4f} fields {right.float().mean():.4f} all {right.all(1).float().mean():.4f}",
-                flush=True,
-            )
+            figures = f"fields {right.float().mean():.4f} all {right.all(1).float().mean():.4f}"
+            print(f"step {step + 1} loss {loss.item():.4f} {figures}", flush=True)
     torch.save({"model": model.state_dict(), "words": vocabulary.words}, args.runs / "text.pt")
 
 
@@ -131,80 +125,109 @@ def noise_levels(count: int, generator: torch.Generator | None = None, shift: fl
 
 
 def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.1) -> Tensor:
-    """Squared error of the velocity that a guess of the clean clip implies; levels below ``floor`` count as ``floor``."""
+    """Squared error of the velocity that a guess of the clean clip implies; ``floor`` bounds the weight of low noise."""
     weight = 1.0 / level.clamp_min(floor) ** 2
     return (((guess - clean) ** 2).flatten(1).mean(1) * weight).mean()
 
 
+class Optimisers:
+    """Muon for the blocks' matrices and AdamW for the rest, with one schedule."""
+
+    def __init__(self, model: VideoTransformer, rate: float) -> None:
+        matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in model.parameters() if id(p) not in chosen]
+        self.rates = (1.5e-3 * rate, 1e-3 * rate)
+        self.all: tuple[torch.optim.Optimizer, ...] = (
+            torch.optim.Muon(matrices, lr=self.rates[0], weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, lr=self.rates[1], betas=(0.9, 0.97), weight_decay=0.0),
+        )
+
+    def step(self, factor: float) -> None:
+        """Steps with the learning rates times ``factor``, and clears the gradients."""
+        for optimiser, rate in zip(self.all, self.rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+            optimiser.step()
+            optimiser.zero_grad()
+
+
 def train_video(args: argparse.Namespace) -> None:
     """Trains the transformer for ``--minutes``, from the last checkpoint if there is one."""
-    device = _device()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder, vocabulary = load_text(args.runs)
     encoder.to(device)
     model = VideoTransformer(Shape()).to(device)
     average = copy.deepcopy(model).requires_grad_(False)
-    muon = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
-    chosen = {id(p) for p in muon}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(muon, lr=1.5e-3 * args.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=1e-3 * args.rate, betas=(0.9, 0.97), weight_decay=0.0),
-    ]
+    optimisers = Optimisers(model, args.rate)
     step, seen, path = 0, 0, args.runs / "video.pt"
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+        for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         step, seen = saved["step"], saved["seen"]
-    rates = [1.5e-3 * args.rate, 1e-3 * args.rate]
     clips = Clips(args.seed + 1_000_003 * (seen + 1), vocabulary)
     if not args.no_compile:
         for block in model.blocks:
             block.compile()
-    log = csv.writer((args.runs / "video.csv").open("a", newline=""))
-    start = last = time.monotonic()
-    losses: list[float] = []
+    log = Log(args.runs / "video.csv")
+    start = time.monotonic()
     end = start + args.minutes * 60
     while (now := time.monotonic()) < end:
-        fall = min(1.0, 1.05 * (end - now) / (end - start)) if args.decay else 1.0
-        for optimiser, rate in zip(optimisers, rates, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * min(1.0, (step + 1) / 200) * fall
         pixels, ids = clips.batch(args.batch)
-        clean = pixels.to(device).float() / 127.5 - 1.0
-        with torch.no_grad():
-            slots = encoder(ids.to(device))
-        level = noise_levels(args.batch).to(device)
-        drop = torch.rand(args.batch, device=device) < 0.1
-        mix = level[:, None, None, None, None]
-        noisy = clean * (1 - mix) + torch.randn_like(clean) * mix
-        with torch.autocast(device, dtype=torch.bfloat16):
-            guess = model(noisy, level, slots, drop)
-        loss = velocity_loss(clean, guess.float(), level)
-        loss.backward()
+        loss = denoising_loss(model, encoder, pixels.to(device), ids.to(device))
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad()
+        fall = min(1.0, 1.05 * (end - now) / (end - start)) if args.decay else 1.0
+        optimisers.step(fall * min(1.0, (step + 1) / 200))
         step, seen = step + 1, seen + args.batch
-        keep = min(0.999, (1 + step) / (10 + step))
         with torch.no_grad():
+            keep = min(0.999, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
-        losses.append(loss.item())
-        if step % 50 == 0:
-            print(
-                f"step {step} seen {seen} loss {np.mean(losses):.4f} {50 * args.batch / (now - last + 1e-9):.1f} clips/s",
-                flush=True,
-            )
-            log.writerow([step, seen, f"{np.mean(losses):.5f}", f"{now - start:.0f}"])
-            losses, last = [], now
+        log.add(step, seen, loss.item())
         if step % 500 == 0 or time.monotonic() >= end:
             state = {"model": model.state_dict(), "average": average.state_dict(), "step": step, "seen": seen}
-            state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers]
+            state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers.all]
             torch.save(state, path.with_suffix(".new"))
             path.with_suffix(".new").replace(path)
+
+
+def denoising_loss(model: VideoTransformer, encoder: TextEncoder, pixels: Tensor, ids: Tensor) -> Tensor:
+    """Loss of one batch: clips (uint8, B x T x H x W x 3) at random noise levels, a tenth of them without a prompt."""
+    clean = pixels.float() / 127.5 - 1.0
+    with torch.no_grad():
+        slots = encoder(ids)
+    level = noise_levels(len(clean)).to(clean.device)
+    drop = torch.rand(len(clean), device=clean.device) < 0.1
+    mix = level[:, None, None, None, None]
+    noisy = clean * (1 - mix) + torch.randn_like(clean) * mix
+    with torch.autocast(clean.device.type, dtype=torch.bfloat16):
+        guess = model(noisy, level, slots, drop)
+    return velocity_loss(clean, guess.float(), level)
+
+
+class Log:
+    """Prints the mean loss now and then, and keeps it as CSV: step, clips seen, loss, clips per second."""
+
+    def __init__(self, path: Path, every: int = 50) -> None:
+        self.path, self.every = path, every
+        self.losses: list[float] = []
+        self.last, self.before = time.monotonic(), 0
+
+    def add(self, step: int, seen: int, loss: float) -> None:
+        """Takes a step's loss."""
+        self.losses.append(loss)
+        if step % self.every:
+            return
+        now = time.monotonic()
+        pace = (seen - self.before) / (now - self.last) if self.before else 0.0
+        row = (step, seen, f"{np.mean(self.losses):.5f}", f"{pace:.1f}")
+        print("step {} seen {} loss {} clips/s {}".format(*row), flush=True)
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow(row)
+        self.losses, self.last, self.before = [], now, seen
 
 
 def degrade(small: Tensor, generator: torch.Generator) -> Tensor:
@@ -250,7 +273,7 @@ def train_upscaler(args: argparse.Namespace) -> None:
         difference = (model.enlarge(stacks, slots) - y.permute(0, 3, 1, 2)).abs()
         loss = difference.mean() + 0.5 * difference.square().mean()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         step += 1

@@ -120,7 +120,7 @@ def _ascend(
 
 
 def _crops(matched: dict[str, Floats], lattice: tuple[Carrier, ...]) -> tuple[list[Alignment], int]:
-    """Best alignments over all searched crops, by correlation with the pilot's luma and colour in the Fourier domain."""
+    """Best alignments over all searched crops, by correlation with the pilot in the Fourier domain, and their count."""
     import cv2
     from scipy import fft
 

@@ -59,7 +59,7 @@ class Carrier:
     @property
     def pilot(self) -> npt.NDArray[np.bool_]:
         """Cells whose sign does not depend on the payload."""
-        return self.role == PILOT
+        return np.asarray(self.role == PILOT)
 
 
 def canvas_size(width: int, height: int) -> tuple[int, int]:
@@ -107,7 +107,7 @@ def pattern(carrier: Carrier, codeword: npt.NDArray[np.uint8], width: int, heigh
     across, down = _splat(carrier.x, width), _splat(carrier.x, height)
     image = np.asarray(down.T @ chips @ across, np.float32)
     mark = pulse(image, carrier.channel)
-    return mark / np.float32(np.sqrt(np.mean(mark**2)) + 1e-12)
+    return np.asarray(mark / (np.sqrt(np.mean(mark**2)) + 1e-12), np.float32)
 
 
 def _splat(centres: Floats, length: int) -> Floats:

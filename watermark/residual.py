@@ -44,14 +44,14 @@ class Residual:
 
     def images(self) -> dict[str, Floats]:
         """The mean residual of each channel, canvas-sized."""
-        return {name: total / max(self.frames, 1) for name, total in self._sums.items()}
+        return {name: np.asarray(total / max(self.frames, 1), np.float32) for name, total in self._sums.items()}
 
 
 def _rms(image: Floats, side: int) -> Floats:
     """Local root mean square; a box filter's running sums can fall a hair below zero."""
     import cv2
 
-    return np.sqrt(np.maximum(cv2.blur(image * image, (side, side)), 0.0))
+    return np.asarray(np.sqrt(np.maximum(cv2.blur(image * image, (side, side)), 0.0)), np.float32)
 
 
 def match(images: dict[str, Floats]) -> dict[str, Floats]:

@@ -125,7 +125,11 @@ def test_odd_variable_rotated_ten_bit_and_short_files_are_sealed(clip, write, tm
         "variable": write(tmp_path / "vfr.mp4", clip(6), times=[0, 40, 200, 240, 900, 1000]),
         "rotated": write(tmp_path / "phone.mp4", clip(8, 160, 256), rotate=90),
         "ten bit": write(
-            tmp_path / "ten.mp4", clip(8), codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": "log-level=none"}
+            tmp_path / "ten.mp4",
+            clip(8),
+            codec="libx265",
+            pix_fmt="yuv420p10le",
+            options={"x265-params": "log-level=none"},
         ),
         "one frame": write(tmp_path / "one.mp4", clip(1)),
         "alpha": write(tmp_path / "alpha.webm", clip(8), codec="libvpx-vp9", pix_fmt="yuva420p"),
@@ -137,7 +141,10 @@ def test_odd_variable_rotated_ten_bit_and_short_files_are_sealed(clip, write, tm
         out = tmp_path / "sealed.mp4"
         assert seal(src, out).verified, name
         facts, original = open_source(out).facts, open_source(src).facts
-        assert (facts.width, facts.height) == (original.width + original.width % 2, original.height + original.height % 2)
+        assert (facts.width, facts.height) == (
+            original.width + original.width % 2,
+            original.height + original.height % 2,
+        )
         assert [t.time for t in open_source(out).frames()] == pytest.approx(
             [t.time for t in open_source(src).frames()], abs=0.002
         ), name
@@ -221,7 +228,8 @@ def test_a_file_size_limit(clip, tmp_path: Path, home: Path):
         "from countermark.errors import OutputFailed\n"
         "from countermark.provenance import Clip, Maker, seal_clip\n"
         "try:\n"
-        f"    seal_clip(Clip.of_array(np.load({str(tmp_path / 'frames.npy')!r}), 8), {str(tmp_path / 'o.mp4')!r}, Maker('m'))\n"
+        f"    frames = np.load({str(tmp_path / 'frames.npy')!r})\n"
+        f"    seal_clip(Clip.of_array(frames, 8), {str(tmp_path / 'o.mp4')!r}, Maker('m'))\n"
         "except OutputFailed as error:\n"
         "    print('failed:', error)\n"
     )

@@ -19,10 +19,8 @@ PAYLOAD = 0x0123456789ABCDEF
 @pytest.fixture(scope="module", params=["texture", "flat"])
 def clips(request, clip):
     """A clip and its marked copy: moving texture, and the flat, still world of the embedded model."""
-    if request.param == "texture":
-        frames = clip(72)
-    else:
-        frames = render(sample_scene(np.random.default_rng(5)), 256, 24)
+    world = render(sample_scene(np.random.default_rng(5)), 256, 24)
+    frames = clip(72) if request.param == "texture" else world
     return frames, embed(frames, PAYLOAD, KEY), request.param
 
 
