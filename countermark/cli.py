@@ -31,7 +31,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a li
 
 
 def main() -> None:
-    """Entry point of ``countermark``: runs a command and turns what goes wrong into one line and an exit code."""
+    """Entry point of ``countermark``: runs a command and turns what goes wrong into one line and an exit code.
+
+    Python's development mode (``PYTHONDEVMODE=1``) shows the traceback of an error that nobody foresaw.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names need not be text
     try:
         sys.exit(app(standalone_mode=False))
     except CountermarkError as error:
@@ -44,7 +48,9 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's own errors; it does not export their base
-            raise
+            if sys.flags.dev_mode:
+                raise
+            _leave(CountermarkError(f"unexpected {type(error).__name__}: {error}"))
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
             sys.exit(2)
@@ -54,8 +60,12 @@ def main() -> None:
 def _leave(error: CountermarkError) -> NoReturn:
     if "--json" in sys.argv:
         _print({"error": {"type": type(error).__name__, "message": str(error), **error.details()}})
-    print(f"countermark: {error}", file=sys.stderr)
+    _complain(str(error))
     sys.exit(error.exit_code)
+
+
+def _complain(message: str) -> None:
+    print(f"countermark: {message}", file=sys.stderr)
 
 
 def _print(value: dict[str, Any]) -> None:
@@ -64,7 +74,7 @@ def _print(value: dict[str, Any]) -> None:
 
 def _warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
-        print(f"countermark: note: {warning}", file=sys.stderr)
+        _complain(f"note: {warning}")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -170,11 +180,11 @@ def scan(
     from countermark.detect import done_paths, expand, scan_many
 
     files = expand(paths)
+    if not files:
+        raise UsageError("there is no image or video at " + " ".join(paths))
     if out is not None:
         done = done_paths(out)
         files = [file for file in files if str(file) not in done]
-    elif not files:
-        raise UsageError("there is no image or video at " + " ".join(paths))
     found = failed = False
     sink = _append_to(out) if out is not None else None
     try:
@@ -184,9 +194,11 @@ def scan(
             if sink is not None:
                 sink.write(json.dumps(result) + "\n")
                 sink.flush()
+            if "error" in result:
+                _complain(result["error"]["message"])
             if as_json:
                 _print(result)
-            elif sink is None or "error" in result:
+            elif sink is None and "error" not in result:
                 _show_report(result)
     finally:
         if sink is not None:
@@ -204,9 +216,6 @@ def _append_to(out: Path) -> Any:
 
 
 def _show_report(result: dict[str, Any]) -> None:
-    if "error" in result:
-        print(f"countermark: {result['error']['message']}", file=sys.stderr)
-        return
     print(f"{result['path']}: {result['verdict'].replace('_', ' ')}")
     for one in result["evidence"]:
         print(f"  {one['source'].replace('_', ' '):<12} {one['why']}")
@@ -226,7 +235,7 @@ def moderate(
     as_json: Json = False,
 ) -> None:
     """Say of prompts whether they are allowed; refused prompts give exit code 3."""
-    from countermark.moderation import Moderator, moderate_lines
+    from countermark.moderation import Moderator, read_prompts
     from countermark.settings import load_settings
 
     moderator = Moderator(policy or load_settings().policy)
@@ -234,13 +243,20 @@ def moderate(
         raise UsageError("give prompts or --input, not both")
     refused = failed = False
     with _lines(prompts, source) as lines:
-        for result in moderate_lines(lines, moderator):
-            failed |= "error" in result
-            refused |= result.get("allowed") is False
+        for fields, prompt in read_prompts(lines):
+            if prompt is None:
+                failed = True
+                _complain(fields["error"]["message"])
+                if as_json:
+                    _print(fields)
+                continue
+            decision = moderator.check(prompt)
+            refused |= not decision.allowed
             if as_json:
-                _print(result)
+                _print({**fields, **decision.to_json()})
             else:
-                _show_decision(result)
+                verdict = "allowed" if decision.allowed else "refused"
+                print(f"{verdict} {decision.risk:.3f} {', '.join(decision.flagged)}".rstrip())
     sys.exit(1 if failed else 3 if refused else 0)
 
 
@@ -256,15 +272,6 @@ def _lines(prompts: list[str] | None, source: Path | None) -> Any:
         return source.open(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise UsageError(f"{source}: {error.strerror}") from None
-
-
-def _show_decision(result: dict[str, Any]) -> None:
-    if "error" in result:
-        print(f"countermark: {result['error']['message']}", file=sys.stderr)
-        return
-    verdict = "allowed" if result["allowed"] else "refused"
-    why = ", ".join(result["flagged"])
-    print(f"{verdict} {result['risk']:.3f} {why}".rstrip())
 
 
 @keys_app.command("init")

@@ -32,6 +32,7 @@ __all__ = [
     "output_error",
     "probe",
     "sha256_of",
+    "unhashed_bytes",
 ]
 
 Frame = npt.NDArray[np.uint8]
@@ -232,8 +233,8 @@ def _open(path: Path) -> Iterator[Any]:
         yield container
 
 
-def _truncated(path: Path) -> bool:
-    """Whether an ISO media file ends before one of its boxes does."""
+def _boxes(path: Path) -> Iterator[tuple[bytes, int, bool]]:
+    """The top-level boxes of an ISO media file: kind, size in bytes, and whether the file ends before the box does."""
     size = path.stat().st_size
     with path.open("rb") as file:
         at = 0
@@ -242,15 +243,24 @@ def _truncated(path: Path) -> bool:
             header = file.read(16)
             length, kind = int.from_bytes(header[:4], "big"), header[4:8]
             if at == 0 and kind not in (b"ftyp", b"moov", b"free", b"skip", b"wide", b"mdat", b"pnot", b"styp"):
-                return False
+                return
             if length == 1:
                 length = int.from_bytes(header[8:16], "big")
-            if length == 0:
-                return False
-            if length < 8 or at + length > size:
-                return kind in (b"mdat", b"moov", b"moof")
+            length = length or size - at  # 0: to the end of the file
+            yield kind, length, at + length > size
+            if length < 8:
+                return
             at += length
-    return False
+
+
+def _truncated(path: Path) -> bool:
+    """Whether an ISO media file ends before one of its boxes does."""
+    return any(cut and kind in (b"mdat", b"moov", b"moof") for kind, _, cut in _boxes(path))
+
+
+def unhashed_bytes(path: Path) -> int:
+    """Bytes of an ISO media file in boxes that a C2PA manifest's hash leaves out (free, skip)."""
+    return sum(length for kind, length, _ in _boxes(path) if kind in (b"free", b"skip"))
 
 
 def sha256_of(path: Path) -> str:

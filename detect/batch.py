@@ -13,11 +13,13 @@ from typing import Any
 
 from countermark.detect.scan import scan
 from countermark.errors import BadMedia, CountermarkError, UsageError
-from countermark.media import EXTENSIONS
+from countermark.media import EXTENSIONS, output_error
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
 
 __all__ = ["done_paths", "expand", "scan_many"]
+
+REPORT = b'{"schema"'  # how every line begins that scan writes
 
 
 def expand(paths: Iterable[str]) -> list[Path]:
@@ -25,17 +27,22 @@ def expand(paths: Iterable[str]) -> list[Path]:
 
     Files that are named stay even if they do not exist, so that each gets its own error.
     """
-    found: list[Path] = []
-    for text in paths:
-        path = Path(text)
+    return list(dict.fromkeys(file for text in paths for file in _files_of(text)))
+
+
+def _files_of(text: str) -> list[Path]:
+    path = Path(text)
+    try:
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-        elif any(mark in text for mark in "*?[") and not path.exists():
+            return sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        if any(mark in text for mark in "*?[") and not path.exists():
             base = Path(path.anchor) if path.is_absolute() else Path()
-            found += sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+            return sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from None
+    except OSError:  # such as a name that is too long: opening the file will say so
+        pass
+    return [path]
 
 
 def done_paths(out: Path) -> set[str]:
@@ -43,18 +50,18 @@ def done_paths(out: Path) -> set[str]:
     if not out.exists():
         return set()
     done, good = set(), 0
-    with out.open("rb") as file:
-        for line in file:
-            try:
-                done.add(str(json.loads(line)["path"]))
-            except (ValueError, KeyError, TypeError):
-                if not line.endswith(b"\n"):
-                    break
-                raise UsageError(f"{out} is not a file of reports") from None
-            good += len(line)
-    if good < out.stat().st_size:
+    try:
         with out.open("r+b") as file:
+            for line in file:
+                if not line.endswith(b"\n") and line[: len(REPORT)] == REPORT[: len(line)]:
+                    break
+                done.add(str(json.loads(line)["path"]))
+                good += len(line)
             file.truncate(good)
+    except OSError as error:
+        raise output_error(out, error) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError(f"{out} is not a file of reports") from None
     return done
 
 
@@ -76,18 +83,19 @@ def _parallel(waiting: deque[Path], workers: int, settings: Settings) -> Iterato
     pool = ProcessPoolExecutor(workers, mp_context=context)
     try:
         while waiting or running:
-            while waiting and len(running) < 2 * workers:
-                path = waiting.popleft()
-                running.append((path, pool.submit(_one, path, settings)))
-            path, future = running.popleft()
             try:
-                yield future.result()
-            except BrokenProcessPool:  # some file killed a worker: this one is tried alone, the others once more
+                while waiting and len(running) < 2 * workers:
+                    running.append((waiting[0], pool.submit(_one, waiting[0], settings)))
+                    waiting.popleft()
+                result = running[0][1].result()
+                running.popleft()
+            except BrokenProcessPool:  # some file killed a worker: the next one is tried alone, the others once more
                 pool.shutdown(wait=False, cancel_futures=True)
-                waiting.extendleft(other for other, _ in reversed(running))
+                waiting.extendleft(path for path, _ in reversed(running))
                 running.clear()
-                yield _alone(path, settings)
+                result = _alone(waiting.popleft(), settings)
                 pool = ProcessPoolExecutor(workers, mp_context=context)
+            yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -107,6 +115,8 @@ def _one(path: Path, settings: Settings) -> dict[str, Any]:
         return _failed(path, error)
     except MemoryError:
         return _failed(path, BadMedia(f"{path.name}: it takes more memory than there is"))
+    except Exception as error:  # a file that nobody has thought of must not end the run
+        return _failed(path, BadMedia(f"{path.name}: judging it failed ({type(error).__name__}: {error})"))
 
 
 def _failed(path: Path, error: CountermarkError) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """From signals to a verdict, by rules that are tried in this order:
 
 1. A possible transplant (our mark on content that is not what was sealed), or a trusted camera manifest on a file that
-   carries a generator's mark: ``inconclusive``, since signals conflict.
+   carries a mark, ours (whatever the store knows) or another generator's, or that the classifier takes for generated:
+   ``inconclusive``, since signals conflict.
 2. A trusted, test-identity or recovered manifest that says generated or edited with a model: ``generated``.
 3. Our mark with a payload of the store, on matching content: ``generated``.
 4. A trusted manifest that says captured: ``captured``.
@@ -27,7 +28,7 @@ def fuse(evidence: Sequence[Evidence], credentials: CredentialState) -> tuple[Ve
     by = {one.source: one for one in evidence}
     c2pa, mark, classifier = by["c2pa"], by["watermark"], by["classifier"]
     probability = classifier.figures.get("probability")
-    marked = mark.says == "generated" or by["known_marks"].says == "generated"
+    marked = mark.says == "generated" or mark.figures.get("detected") or by["known_marks"].says == "generated"
     captured = c2pa.says == "captured" and credentials == "trusted"
     if mark.says == "conflict" or (captured and (marked or classifier.says == "generated")):
         return "inconclusive", probability

@@ -1,15 +1,19 @@
-"""Marks that other generators leave, read with invisible-watermark: Stable Diffusion 1 and 2, and SDXL.
+"""Marks that other generators leave, read with invisible-watermark: those of Stable Diffusion 1 and of SDXL.
 
-The library decodes something from any picture, so a decoded message proves nothing by itself. Here the agreement with
-a known message is tested: for any picture, against a message of ``n`` bits drawn at random, the number of agreeing
-bits is binomial(n, 1/2) over the draw of the message, whatever the picture; the p-value is that tail, times the
-number of messages and frames tried. SDXL's message is random. Stable Diffusion's is ASCII text, whose bits are not, so
-it must also agree better than with every rotation of itself, which plain content favours as much.
+The library decodes something from any picture, so a decoded message proves nothing by itself. Here a picture's
+agreement with a known message is tested. Each block of the picture votes for one bit; ``lean`` is how far the votes
+for a bit lie above or below the mean of all, and the agreement is the sum of ``lean`` over the message's ones less
+that over its zeros. For any picture, against a message drawn at random, its distribution is known exactly (each
+``lean`` counts with a random sign); the p-value is its tail, times the number of messages and frames tried. Weighting
+by ``lean`` finds what counting bits misses: in smooth pictures the wrong bits are the ones with hardly a lean.
+
+SDXL's message is random. Stable Diffusion's is text, whose letters resemble each other, and picture widths are
+multiples of a byte of blocks, so that plain content can look like letters: ``lean`` is taken there from the mean of
+the bits at the same place of all letters, and the message must also agree better than every rotation of itself.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +24,12 @@ __all__ = ["MESSAGES", "KnownMark", "find_known_marks"]
 P_FALSE_ALARM = 1e-9
 SMALLEST = 256  # pixels on the shorter side that the library asks for
 LARGEST = 2048 * 2048  # pixels; beyond, decoding takes too long and these generators do not go
+FINENESS = 100  # steps that the strongest lean is rounded to
+STEP = 36  # quantisation step of the library's dwtDct, its default
+BYTE = 8
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,13 +47,21 @@ class KnownMark:
         return self.p_value <= P_FALSE_ALARM
 
 
-def _text(message: bytes) -> tuple[int, ...]:
-    return tuple(int(bit) for byte in message for bit in f"{byte:08b}")
+@dataclass(frozen=True)
+class Message:
+    """A message's bits, and whether it is text, a byte a letter."""
+
+    bits: tuple[int, ...]
+    text: bool = False
 
 
-MESSAGES: dict[str, tuple[int, ...]] = {
-    "Stable Diffusion": _text(b"StableDiffusionV1"),
-    "Stable Diffusion XL": tuple(int(b) for b in f"{0b101100111110110010010000011110111011000110011110:048b}"),
+def _letters(message: bytes) -> Message:
+    return Message(tuple(int(bit) for byte in message for bit in f"{byte:08b}"), text=True)
+
+
+MESSAGES: dict[str, Message] = {
+    "Stable Diffusion": _letters(b"StableDiffusionV1"),
+    "Stable Diffusion XL": Message(tuple(int(b) for b in f"{0b101100111110110010010000011110111011000110011110:048b}")),
 }
 
 
@@ -53,29 +71,54 @@ def find_known_marks(frames: list[npt.NDArray[np.uint8]]) -> KnownMark | None:
     tried = len(usable) * len(MESSAGES)
     best: KnownMark | None = None
     for frame in usable:
+        votes = _votes(frame)
         for name, message in MESSAGES.items():
-            bits = _decode(frame, len(message))
-            agreed = int(np.sum(bits == np.array(message)))
-            p_value = min(1.0, tried * _tail(agreed, len(message)))
-            if p_value <= P_FALSE_ALARM and agreed <= _rotations(bits, message):
-                p_value = 1.0
-            if best is None or p_value < best.p_value:
-                best = KnownMark(name, agreed, len(message), p_value)
+            agreed, p_value = _test(_leans(votes, message), message)
+            if best is None or p_value * tried < best.p_value:
+                best = KnownMark(name, agreed, len(message.bits), min(1.0, p_value * tried))
     return best
 
 
-def _decode(frame: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]:
-    from imwatermark import WatermarkDecoder
+def _votes(frame: npt.NDArray[np.uint8]) -> Floats:
+    """What each block says, in the library's order: 0 or 1."""
+    import cv2
+    from imwatermark.maxDct import EmbedMaxDct
 
-    bits = WatermarkDecoder("bits", count).decode(np.ascontiguousarray(frame[..., ::-1]), "dwtDct")
-    return np.asarray(bits).astype(np.int64)
+    rows, columns = frame.shape[0] // 4 * 4, frame.shape[1] // 4 * 4
+    blue = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV)[:rows, :columns, 1]
+    low = blue.reshape(rows // 2, 2, columns // 2, 2).sum((1, 3)) / 2.0  # the low band of the Haar transform
+    count = (low.shape[0] // 4) * (low.shape[1] // 4)
+    reader = EmbedMaxDct(wmLen=count)  # as if every block carried a bit of its own: one reading serves all messages
+    return np.array(reader.decode_frame(low, STEP, [[] for _ in range(count)]), np.float64)[:, 0]
 
 
-def _tail(agreed: int, count: int) -> float:
-    """P(binomial(count, 1/2) >= agreed), exactly."""
-    return float(sum(math.comb(count, k) for k in range(agreed, count + 1)) / 2**count)
+def _leans(votes: Floats, message: Message) -> Ints:
+    """How much each bit's votes lean to one (or, negative, to zero), in steps: N."""
+    count = len(message.bits)
+    bit = np.arange(len(votes)) % count
+    share = np.bincount(bit, votes, count) / np.bincount(bit, minlength=count)
+    places = share.reshape(-1, BYTE) if message.text else share[:, None]
+    lean = (places - places.mean(0)).ravel()
+    return np.asarray(np.rint(lean * FINENESS / max(float(np.abs(lean).max()), 1e-12)), np.int64)
 
 
-def _rotations(bits: npt.NDArray[np.int64], message: tuple[int, ...]) -> int:
-    """The best agreement with the message rotated by whole bytes, other than itself."""
-    return max(int(np.sum(bits == np.roll(message, shift))) for shift in range(8, len(message), 8))
+def _test(lean: Ints, message: Message) -> tuple[int, float]:
+    """How many bits agree, and the p-value of so strong an agreement."""
+    signs = 2 * np.array(message.bits) - 1
+    rotations = range(BYTE, len(signs), BYTE) if message.text else ()
+    agreement = int(np.sum(signs * lean))
+    p_value = _tail(int(np.sum(np.abs(lean)[signs * lean > 0])), np.abs(lean))
+    if any(int(np.sum(np.roll(signs, shift) * lean)) >= agreement for shift in rotations):
+        p_value = 1.0
+    return int(np.sum(signs * lean > 0)), p_value
+
+
+def _tail(agreed: int, weights: Ints) -> float:
+    """P(sum of the weights that fair coins pick >= agreed), exactly."""
+    chance = np.zeros(int(weights.sum()) + 1)
+    chance[0] = 1.0
+    for weight in weights[weights > 0]:
+        picked = np.zeros_like(chance)
+        picked[weight:] = chance[:-weight]
+        chance = (chance + picked) / 2
+    return float(min(1.0, chance[agreed:].sum()))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from countermark.detect.fusion import fuse
 from countermark.detect.known_marks import KnownMark, find_known_marks
 from countermark.errors import BadMedia
-from countermark.media import Source, open_source
+from countermark.media import Source, open_source, unhashed_bytes
 from countermark.provenance import Credentials, Entry, Fingerprint, FingerprintMaker, Store, inspect, keys_of, recover
 from countermark.report import CredentialState, Evidence, Report
 from countermark.settings import Settings, load_settings
@@ -20,6 +20,8 @@ from countermark.watermark import Key, Reader, Reading
 
 __all__ = ["scan"]
 
+COMPARABLE = 0.93  # share of the canvas below which a crop moves the fingerprint as far as other content does
+SPARE = 4096  # bytes outside the manifest's hash from which on a note is made; writers leave a few
 MOST_FRAMES = 360  # frames that the watermark's reader looks at, spread over the file
 NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
 GENERATED = {"trainedAlgorithmicMedia", "algorithmicMedia"}
@@ -50,7 +52,7 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
     seen = _look(media, keys)
     looked = clock.perf_counter()
     entry = _lookup(settings, seen.reading, credentials)
-    if credentials.state == "none" and entry is not None and seen.reading.hex == entry.payload:
+    if credentials.state == "none" and entry is not None and _matches(seen, entry):
         credentials = recover(path, entry.manifest, entry.payload, settings) or credentials
     evidence = (
         _c2pa(credentials, media.container not in NO_MANIFEST),
@@ -72,7 +74,7 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
             "frames": round(looked - read, 3),
             "total": round(clock.perf_counter() - start, 3),
         },
-        notes=_notes(media, seen),
+        notes=_notes(media, seen, credentials),
     )
 
 
@@ -111,6 +113,18 @@ def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> E
         if found is None and credentials.manifest_id:
             found = store.by_manifest_id(credentials.manifest_id)
         return found
+
+
+def _matches(seen: _Seen, entry: Entry | None) -> bool | None:
+    """Whether the content is what was sealed with the payload that was read; None where that cannot be told.
+
+    A copied mark must not bring a verdict or credentials with it.
+    """
+    if entry is None or entry.payload != seen.reading.hex:
+        return None
+    if seen.fingerprint.matches(entry.fingerprint):
+        return True
+    return None if seen.reading.scale < COMPARABLE else False
 
 
 def _says(credentials: Credentials) -> str:
@@ -164,7 +178,7 @@ def _c2pa(credentials: Credentials, can_hold: bool) -> Evidence:
 def _watermark(seen: _Seen, keys: list[Key], entry: Entry | None) -> Evidence:
     reading = seen.reading
     known = entry is not None and entry.payload == reading.hex
-    matches = seen.fingerprint.matches(entry.fingerprint) if known and entry is not None else None
+    matches = _matches(seen, entry)
     says = "nothing"
     if not keys:
         why = "There is no watermark key on this machine to look with."
@@ -173,6 +187,8 @@ def _watermark(seen: _Seen, keys: list[Key], entry: Entry | None) -> Evidence:
     elif reading.tier == "payload" and matches is False:
         says = "conflict"
         why = f"Our mark {reading.hex} was read on content that is not what was sealed with it: a possible transplant."
+    elif reading.tier == "payload" and known:
+        why = f"Our mark {reading.hex} was read, but the file is cropped too far to compare it with what was sealed."
     elif reading.tier == "payload":
         why = f"A mark with our key was read ({reading.hex}), but the store does not know it."
     elif reading.tier == "present":
@@ -192,7 +208,7 @@ def _fingerprint(seen: _Seen, entry: Entry | None) -> Evidence:
     return Evidence(
         "fingerprint",
         True,
-        "generated" if same else "conflict",
+        "generated" if same else "conflict" if _matches(seen, entry) is False else "nothing",
         f"{why} ({distance:.0f} of 256 bits apart).",
         {"distance": distance, "manifest_id": entry.manifest_id},
     )
@@ -214,12 +230,14 @@ def _known_marks(known: KnownMark | None) -> Evidence:
     return Evidence("known_marks", True, "nothing", "No mark of Stable Diffusion or SDXL was found.", figures)
 
 
-def _notes(media: Source, seen: _Seen) -> tuple[str, ...]:
+def _notes(media: Source, seen: _Seen, credentials: Credentials) -> tuple[str, ...]:
     notes = []
     if seen.damage:
         notes.append(seen.damage)
     if media.truncated:
         notes.append("the file is cut off")
+    if credentials.state != "none" and (spare := unhashed_bytes(media.path)) > SPARE:
+        notes.append(f"{spare} bytes lie in boxes that the manifest's hash leaves out")
     if not media.named_right:
         notes.append(f"the file is {media.container}, although its name ends in {media.path.suffix}")
     return tuple(notes)

@@ -23,9 +23,12 @@ __all__ = ["TextEncoder", "Tokens", "Vocabulary"]
 
 PAD, LENGTH = 0, 40  # words of a prompt beyond LENGTH are dropped
 SMALL_WORDS = frozenset(
-    ("a", "an", "the", "is", "are", "be", "was", "of", "to", "in", "on", "at", "with", "and", "or", "its", "it", "this")
-    + ("that", "there", "by", "for", "from", "into", "as", "while", "very", "some", "video", "clip", "film", "movie")
-    + ("scene", "shot", "picture", "footage", "showing", "shows", "please", "make", "generate", "create")
+    word
+    for line in (
+        "a an the is are be was of to in on at with and or its it this that there by for from into as while very some",
+        "video clip film movie scene shot picture footage showing shows please make generate create",
+    )
+    for word in line.split()
 )
 
 

@@ -5,7 +5,8 @@ Design decisions
   At 64x64 and 512 tokens two cores saw a quarter of the clips in the same time and bound nothing in the first hour.
 * It predicts the clean video and is trained on the velocity that follows from it (Li and He, "Back to basics: let
   denoising generative models denoise", 2025): a network of this width can hold a clean patch but not a noisy one.
-* Text joins the sequence as a few more tokens (joint attention), so a thing's patch can look its slot up.
+* Text joins the sequence as a few more tokens (joint attention), so a thing's patch can look its slot up, and also
+  modulates every block, beside the noise level (as the pooled text of Esser et al. 2024).
 * Rotary positions in three axes (Su et al. 2021), normalised queries and keys (Henry et al. 2020), and one
   modulation of the noise level shared by all blocks with a learned offset in each (PixArt-alpha's adaLN-single).
 """
@@ -60,10 +61,14 @@ class VideoTransformer(nn.Module):
         self.slot_in = nn.Linear(shape.slot_width, width)
         self.slot_place = nn.Parameter(torch.randn(shape.slots, width) * 0.02)
         self.nothing = nn.Parameter(torch.randn(shape.slots, width) * 0.02)
-        self.level = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, 6 * width))
+        self.level = nn.Linear(256, width)
+        self.modulation = nn.Linear(width, 6 * width)
         self.blocks = nn.ModuleList([Block(width, shape.heads) for _ in range(shape.depth)])
         self.out_offset = nn.Parameter(torch.zeros(2, width))
         self.patch_out = nn.Linear(width, shape.patch_values)
+        self.whole = nn.Linear(shape.slots * shape.slot_width, width)
+        nn.init.zeros_(self.whole.weight)
+        nn.init.zeros_(self.whole.bias)
         nn.init.zeros_(self.patch_out.weight)
         nn.init.zeros_(self.patch_out.bias)
         cos, sin = _rotary(shape.grid, width // shape.heads)
@@ -75,12 +80,13 @@ class VideoTransformer(nn.Module):
 
         ``level`` (B) is the share of noise, 0..1; ``drop`` (B, bool) marks samples that are to ignore their slots.
         """
-        text = self.slot_in(slots)
+        text, whole = self.slot_in(slots), self.whole(slots.flatten(1))
         if drop is not None:
             text = torch.where(drop[:, None, None], self.nothing.to(text.dtype), text)
+            whole = torch.where(drop[:, None], torch.zeros_like(whole), whole)
         video = self.patch_in(self._patches(noisy))
         x = torch.cat([text + self.slot_place, video], dim=1)
-        modulation = self.level(_waves(level)).view(-1, 6, self.shape.width)
+        modulation = self.modulation(functional.silu(self.level(_waves(level)) + whole)).view(-1, 6, self.shape.width)
         for block in self.blocks:
             x = block(x, modulation, self.cos, self.sin)
         shift, scale = (modulation[:, :2] + self.out_offset).chunk(2, dim=1)

@@ -16,7 +16,9 @@ __all__ = ["MATCH", "Fingerprint", "FingerprintMaker"]
 SIDE = 16  # 16 x 16 bits
 STEP = 0.5  # seconds between hashed frames
 MOST = 1200  # hashes kept: ten minutes; longer videos keep a wider step
-MATCH = 88  # of 256 bits: median nearest distance up to which two videos count as the same
+# Of 256 bits: up to this median distance two videos count as the same. Of 4,830 pairs of unrelated clips from 70
+# sources the nearest were 99 apart; crops to 95 % reach 53, and 95 of 100 crops to 90 % stay within 90.
+MATCH = 96
 
 
 @dataclass(frozen=True, eq=False)

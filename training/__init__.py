@@ -1,1 +1,4 @@
-"""The training room."""
+"""Trainers: ``countermark train NAME``; each makes one weights file from data that its model card names.
+
+Every trainer has ``main(argv) -> exit code``.
+"""

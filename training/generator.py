@@ -124,8 +124,8 @@ def noise_levels(count: int, generator: torch.Generator | None = None, shift: fl
     return shift * u / (1 + (shift - 1) * u)
 
 
-def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.1) -> Tensor:
-    """Squared error of the velocity that a guess of the clean clip implies; ``floor`` bounds the weight of low noise."""
+def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.2) -> Tensor:
+    """Squared error of the velocity implied by a guess of the clean clip; ``floor`` bounds the weight of low noise."""
     weight = 1.0 / level.clamp_min(floor) ** 2
     return (((guess - clean) ** 2).flatten(1).mean(1) * weight).mean()
 

@@ -114,4 +114,4 @@ def _splat(centres: Floats, length: int) -> Floats:
     """Matrix that puts a cell's value on the two pixels beside its centre: cells x pixels of a canvas axis."""
     at = centres + length / 2 - 0.5  # pixel p has its centre at p + 0.5
     weight = 1.0 - np.abs(at[:, None] - np.arange(length, dtype=np.float32)[None])
-    return np.clip(weight, 0.0, None).astype(np.float32)
+    return np.asarray(np.clip(weight, 0.0, None), np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from countermark.errors import BadMedia
-from countermark.media import VideoWriter, open_source, probe
+from countermark.media import VideoWriter, open_source, probe, unhashed_bytes
 
 
 def test_writes_what_it_reads(clip, tmp_path: Path):
@@ -125,7 +125,7 @@ def _bad_files(write, clip, folder: Path) -> dict[str, Path]:
         "no such file": folder / "missing.mp4",
         "empty": folder / "empty.mp4",
         "not a readable": folder / "text.mp4",
-        "not a readable image or video": folder / "header.mp4",
+        "header.mp4: (not a readable|it has no video)": folder / "header.mp4",
         "no video track": sound,
         "folder": folder,
     }
@@ -160,3 +160,14 @@ def test_a_playlist_reaches_no_other_file(tmp_path: Path, clip, write):
     trap.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.mp4\n#EXT-X-ENDLIST\n")
     with pytest.raises(BadMedia):
         open_source(trap)
+
+
+def test_padding_outside_the_hash_is_counted(clip, write, tmp_path: Path):
+    path = write(tmp_path / "a.mp4", clip(2))
+    before = unhashed_bytes(path)
+    path.write_bytes(path.read_bytes() + (100_008).to_bytes(4, "big") + b"free" + bytes(100_000))
+    assert unhashed_bytes(path) == before + 100_008
+    assert not open_source(path).truncated
+    text = tmp_path / "a.txt"
+    text.write_bytes(b"not a box file at all")
+    assert unhashed_bytes(text) == 0

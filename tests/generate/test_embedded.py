@@ -1,0 +1,97 @@
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from countermark.errors import UsageError, WeightsMissing
+from countermark.generate import Request, embedded, load_model
+from countermark.generate.sampler import levels, sample
+from countermark.generate.transformer import Shape, VideoTransformer
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("embedded")
+
+
+def test_weights_are_the_expected_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert hashlib.sha256(embedded.WEIGHTS.read_bytes()).hexdigest() == embedded.SHA256
+    assert embedded.WEIGHTS.stat().st_size < 40e6
+    for path, message in ((tmp_path / "none", "cannot be read"), (Path(__file__), "damaged or of another version")):
+        embedded._networks.cache_clear()
+        monkeypatch.setattr(embedded, "WEIGHTS", path)
+        with pytest.raises(WeightsMissing, match=message):
+            load_model("embedded").generate(Request("a red ball", steps=1))
+    embedded._networks.cache_clear()
+
+
+def test_a_clip_has_the_promised_shape_and_is_seeded(model):
+    steps: list[int] = []
+    request = Request("a red ball bounces, animated", seed=3, steps=3, on_step=steps.append)
+    result = model.generate(request)
+    assert result.frames.shape == (24, 256, 256, 3)
+    assert (result.frames.dtype, result.fps, result.warnings, steps) == (np.uint8, 8.0, (), [3, 3, 3])
+    assert (model.generate(request).frames == result.frames).all()
+    assert (model.generate(Request("a red ball bounces, animated", seed=4, steps=3)).frames != result.frames).any()
+    other = model.generate(Request("a blue star rises at night, animated", seed=3, steps=3))
+    assert (other.frames != result.frames).any()
+
+
+def test_options_change_what_they_should(model):
+    plain = model.generate(Request("a red ball bounces", seed=3, steps=2)).frames
+    for changed in (
+        Request("a red ball bounces", seed=3, steps=3),
+        Request("a red ball bounces", seed=3, steps=2, guidance=1.0),
+        Request("a red ball bounces", seed=3, steps=2, negative="night"),
+        Request("a red ball bounces", seed=3, steps=2, style="photorealistic"),
+    ):
+        assert (model.generate(changed).frames != plain).any()
+    short = model.generate(Request("a red ball bounces", seed=3, steps=2, seconds=1, fps=16, size=(512, 512)))
+    assert short.frames.shape == (16, 512, 512, 3)
+    assert short.fps == 16
+    same = model.generate(Request("a red ball bounces", seed=3, steps=2, seconds=1)).frames
+    assert (same == plain[:8]).all()
+
+
+def test_a_batch_gives_what_single_calls_give():
+    torch.manual_seed(0)
+    network = VideoTransformer(Shape(frames=6, size=16, width=64, depth=2)).eval()
+    torch.nn.init.normal_(network.patch_out.weight, std=0.05)
+    slots = torch.randn(3, 3, 128)
+    together = sample(network, slots, steps=3, seeds=[5, 6, 7])
+    for i, seed in enumerate((5, 6, 7)):
+        alone = sample(network, slots[i : i + 1], steps=3, seeds=[seed])
+        assert torch.allclose(together[i], alone[0], atol=1e-4)
+
+
+def test_noise_levels_fall_from_one_to_zero():
+    path = levels(10)
+    assert (path[0], path[-1], len(path)) == (1.0, 0.0, 11)
+    assert all(a > b for a, b in pairwise(path))
+
+
+def test_words_outside_the_world_are_named(model):
+    result = model.generate(Request("a dragon eats a red ball", steps=1))
+    [warning] = result.warnings
+    assert "dragon, eats" in warning
+    assert "it knows" in warning
+    typo = model.generate(Request("a red bouncee ball", steps=1)).warnings
+    assert any("read" in one for one in typo)
+    assert "xyzzy" in model.generate(Request("xyzzy!", steps=1)).warnings[0]
+    assert "any word" in model.generate(Request("42!", steps=1)).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request("x", seconds=10), "at most 3 seconds"),
+        (Request("x", size=(640, 360)), "squares"),
+        (Request("x", image=Path("a.png")), "cannot start from an image"),
+    ],
+)
+def test_what_it_cannot_do_is_an_error(model, request_: Request, message: str):
+    with pytest.raises(UsageError, match=message):
+        model.generate(request_)
