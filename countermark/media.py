@@ -25,6 +25,7 @@ __all__ = [
     "EXTENSIONS",
     "IMAGES",
     "MIME",
+    "AudioFeed",
     "Source",
     "Timed",
     "VideoWriter",
@@ -79,7 +80,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Source:
-    """An openable media file and its facts; :meth:`frames` decodes it from the start each time."""
+    """An openable media file and its facts; :meth:`frames` decodes it from the start each time.
+
+    ``start`` is the first frame's time on the file's own clock, in seconds; :meth:`frames` counts from it.
+    """
 
     path: Path
     facts: MediaFacts
@@ -87,6 +91,7 @@ class Source:
     truncated: bool
     has_audio: bool
     container: str
+    start: float
 
     @property
     def named_right(self) -> bool:
@@ -103,12 +108,10 @@ class Source:
             with _open(self.path) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
-                first: float | None = None
                 for frame in container.decode(stream):
                     time = float(frame.time) if frame.time is not None else count / (self.facts.fps or 25.0)
-                    first = time if first is None else first
                     count += 1
-                    yield Timed(time - first, self.to_rgb(frame))
+                    yield Timed(max(0.0, time - self.start), self.to_rgb(frame))
         except CountermarkError:
             raise
         except Exception as error:
@@ -168,7 +171,9 @@ def open_source(path: str | Path) -> Source:
             if frame is None:
                 raise BadMedia(f"{path.name}: no frame of it can be decoded")
             facts, rotation = _facts(path, container, stream, frame)
-            return Source(path, facts, rotation, _truncated(path), bool(container.streams.audio), container.format.name)
+            start = float(frame.time) if frame.time is not None else 0.0
+            sound, kind = bool(container.streams.audio), container.format.name
+            return Source(path, facts, rotation, _truncated(path), sound, kind, start)
     except CountermarkError:
         raise
     except Exception as error:
@@ -289,6 +294,39 @@ def output_error(path: Path, error: OSError) -> OutputFailed:
     return OutputFailed(f"cannot write {path}: {reason}")
 
 
+class AudioFeed:
+    """Passes the packets of a file's first audio track on to a writer, in step with the video. None feeds nothing."""
+
+    def __init__(self, source: Source | None) -> None:
+        self.stream: Any = None
+        self._source = source
+        self._held = contextlib.ExitStack()
+        self._packets: Iterator[Any] = iter(())
+        self._next: Any = None
+
+    def __enter__(self) -> AudioFeed:
+        if self._source is not None:
+            container = self._held.enter_context(_open(self._source.path))
+            self.stream = container.streams.audio[0]
+            self._packets = (p for p in container.demux(self.stream) if p.dts is not None)
+            self._next = next(self._packets, None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def pass_on(self, writer: VideoWriter, until: float = float("inf")) -> None:
+        """Passes on what is heard until a time, in seconds from the first frame."""
+        if self._source is None:
+            return
+        base = float(self.stream.time_base)
+        shift = round(self._source.start / base)
+        while self._next is not None and (self._next.dts - shift) * base <= until:
+            packet, self._next = self._next, next(self._packets, None)
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            writer.copy_audio(packet)
+
+
 class VideoWriter:
     """Writes H.264 in mp4 (4:2:0, BT.709 tagged, index first), with the audio of another file copied if wanted.
 
@@ -314,7 +352,13 @@ class VideoWriter:
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = 1, 1, 1, 1
         self._stream.time_base = context.time_base = Fraction(1, 90000)
         self._matrix = Colorspace.ITU709
-        self._audio: Any = self._container.add_stream_from_template(audio) if audio is not None else None
+        self._audio: Any = None
+        if audio is not None:
+            try:
+                self._audio = self._container.add_stream_from_template(audio)
+            except Exception:
+                self._container.close()
+                raise BadMedia(f"its audio ({audio.codec_context.name}) cannot be copied into an mp4") from None
         self._last = -1
 
     def write(self, time: float, rgb: Frame) -> None:
@@ -335,7 +379,7 @@ class VideoWriter:
         self._container.mux(self._stream.encode(frame))
 
     def copy_audio(self, packet: Any) -> None:
-        """Passes on a packet of the template's audio stream."""
+        """Passes on a packet of the template's audio stream, as it is."""
         packet.stream = self._audio
         self._container.mux(packet)
 

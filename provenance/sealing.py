@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import BadMedia, CountermarkError, SealFailed, UsageError
-from countermark.media import MIME, Source, Timed, VideoWriter, open_source, output_error, sha256_of
+from countermark.media import MIME, AudioFeed, Source, Timed, VideoWriter, open_source, output_error, sha256_of
 from countermark.provenance.credentials import inspect
 from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
 from countermark.provenance.identity import Identity, ensure_identity
@@ -201,35 +201,24 @@ def _mark_and_encode(job: _Job, clip: Clip, strength: str, progress: Callable[[]
     prints, time = FingerprintMaker(), 0.0
     raw = job.temporary("raw")
     try:
-        with _audio_of(clip) as audio, VideoWriter(raw, clip.width, clip.height, clip.rate, audio=audio) as writer:
+        with (
+            AudioFeed(clip.audio) as audio,
+            VideoWriter(raw, clip.width, clip.height, clip.rate, audio=audio.stream) as writer,
+        ):
             for timed in clip.frames():
                 if timed.rgb.shape != (clip.height, clip.width, 3):
                     raise BadMedia("the frame size changes within the video")
                 time = timed.time
                 prints.add(time, timed.rgb)
                 writer.write(time, embedder.mark(timed.rgb))
+                audio.pass_on(writer, until=time)
                 progress()
-            if audio is not None:
-                for packet in audio.container.demux(audio):
-                    if packet.dts is not None:
-                        writer.copy_audio(packet)
+            audio.pass_on(writer)
     except (CountermarkError, OSError):
         raise
     except Exception as error:
         raise SealFailed(f"{job.out.name} cannot be encoded: {error}") from None
     job.fingerprint, job.seconds = prints.finish(), time + float(1 / clip.rate)
-
-
-@contextlib.contextmanager
-def _audio_of(clip: Clip) -> Iterator[Any]:
-    """The open audio stream of a clip's file, or None."""
-    if clip.audio is None:
-        yield None
-        return
-    import av
-
-    with clip.audio.path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
-        yield container.streams.audio[0]
 
 
 def _payload_reads_back(job: _Job) -> bool:
