@@ -34,6 +34,7 @@ from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
 from countermark.generate.world import FRAMES, sample_scene
+from countermark.generate.world import path as path_of
 
 FIELD_NAMES = [field for _, fields in SLOTS for field in fields]
 WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
@@ -131,16 +132,15 @@ def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.
 
 
 class Optimisers:
-    """Muon for the blocks' matrices and AdamW for the rest, with one schedule."""
+    """Muon for inner matrices and AdamW for the rest, with one schedule."""
 
-    def __init__(self, model: VideoTransformer, rate: float) -> None:
-        matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
+    def __init__(self, model: nn.Module, matrices: list[nn.Parameter], rates: tuple[float, float]) -> None:
         chosen = {id(p) for p in matrices}
         rest = [p for p in model.parameters() if id(p) not in chosen]
-        self.rates = (1.5e-3 * rate, 1e-3 * rate)
+        self.rates = rates
         self.all: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(matrices, lr=self.rates[0], weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=self.rates[1], betas=(0.9, 0.97), weight_decay=0.0),
+            torch.optim.Muon(matrices, lr=rates[0], weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, lr=rates[1], betas=(0.9, 0.97), weight_decay=0.0),
         )
 
     def step(self, factor: float) -> None:
@@ -159,7 +159,8 @@ def train_video(args: argparse.Namespace) -> None:
     encoder.to(device)
     model = VideoTransformer(Shape()).to(device)
     average = copy.deepcopy(model).requires_grad_(False)
-    optimisers = Optimisers(model, args.rate)
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
+    optimisers = Optimisers(model, matrices, (1.5e-3 * args.rate, 1e-3 * args.rate))
     step, seen, path = 0, 0, args.runs / "video.pt"
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
@@ -244,45 +245,56 @@ def degrade(small: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def train_upscaler(args: argparse.Namespace) -> None:
-    """Trains the decoder for ``--minutes`` on single frames with their neighbours."""
+    """Trains the decoder for ``--minutes``, from the last checkpoint if there is one, on crops of single frames."""
     encoder, vocabulary = load_text(args.runs)
     model, path = Upscaler(), args.runs / "upscale.pt"
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0.0)
-    rng = np.random.default_rng(int(time.time()))
+    rng = np.random.default_rng(args.seed + int(time.time()))
     generator = torch.Generator().manual_seed(args.seed)
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True)["model"])
+    matrices = [p for p in model.parameters() if p.ndim == 2]
+    optimisers = Optimisers(model, matrices, (2e-3 * args.rate, 2e-3 * args.rate))
+    log = Log(args.runs / "upscale.csv", every=100)
     start = time.monotonic()
-    step, losses = 0, []
+    step = 0
     while (now := time.monotonic()) < start + args.minutes * 60:
-        for group in optimiser.param_groups:
-            fall = max(0.02, 1 - (now - start) / (args.minutes * 60))
-            group["lr"] = 1.5e-3 * args.rate * fall * min(1, (step + 1) / 50)
-        small, large, texts = [], [], []
-        for _ in range(4):
-            scene = sample_scene(rng, held_out=None)
-            at = int(rng.integers(FRAMES - 2))
-            small.append(render(scene, Shape().size)[at : at + 3])
-            large.append(render(scene, Shape().size * SCALE, at=at + 1)[0])
-            texts.append(caption(scene, rng)[0])
-        x = degrade(torch.from_numpy(np.stack(small)).float() / 127.5 - 1, generator)
-        y = torch.from_numpy(np.stack(large)).float() / 127.5 - 1
-        with torch.no_grad():
-            slots = encoder(vocabulary.batch(texts))
-        stacks = x.permute(0, 1, 4, 2, 3).flatten(1, 2)
-        difference = (model.enlarge(stacks, slots) - y.permute(0, 3, 1, 2)).abs()
-        loss = difference.mean() + 0.5 * difference.square().mean()
-        optimiser.zero_grad()
+        stacks, slots, large = _crops(rng, encoder, vocabulary, generator)
+        loss = (model.enlarge(stacks, slots) - large).abs().mean()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        left = 1 - (now - start) / (args.minutes * 60)
+        optimisers.step(min(1.0, (step + 1) / 20, 0.01 + 2 * left))
         step += 1
-        losses.append(difference.mean().item())
-        if step % 200 == 0:
-            print(f"step {step} loss {np.mean(losses):.5f}", flush=True)
-            losses = []
+        log.add(step, step * len(stacks), loss.item())
+        if step % 500 == 0:
             torch.save({"model": model.state_dict()}, path)
     torch.save({"model": model.state_dict()}, path)
+
+
+def _crops(
+    rng: np.random.Generator, encoder: TextEncoder, vocabulary: Vocabulary, generator: torch.Generator, side: int = 16
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sixteen crops of eight scenes, one at a thing and one anywhere: stacks, slots and the true large pictures."""
+    size = Shape().size
+    small, large, texts = [], [], []
+    for _ in range(8):
+        scene = sample_scene(rng, held_out=None)
+        at = int(rng.integers(FRAMES))
+        low = np.concatenate([render(scene, size, at=min(max(at + d, 0), FRAMES - 1)) for d in (-1, 0, 1)])
+        high = render(scene, size * SCALE, at=at)[0]
+        thing = scene.things[int(rng.integers(len(scene.things)))]
+        x, y = path_of(thing, np.array([at / (FRAMES - 1)], np.float32))
+        centre = np.array([y[0], x[0]]) * size + rng.integers(-5, 6, 2)
+        for corner in (centre - side / 2, rng.integers(0, size - side + 1, 2)):
+            top, left = (int(c) for c in np.clip(corner, 0, size - side))
+            small.append(low[:, top : top + side, left : left + side])
+            rows, columns = slice(top * SCALE, (top + side) * SCALE), slice(left * SCALE, (left + side) * SCALE)
+            large.append(high[rows, columns])
+        texts += [caption(scene, rng)[0]] * 2
+    clips = degrade(torch.from_numpy(np.stack(small)).float() / 127.5 - 1, generator)
+    with torch.no_grad():
+        slots = encoder(vocabulary.batch(texts))
+    truth = torch.from_numpy(np.stack(large)).float() / 127.5 - 1
+    return clips.permute(0, 1, 4, 2, 3).flatten(1, 2), slots, truth.permute(0, 3, 1, 2)
 
 
 def export(args: argparse.Namespace) -> None:

@@ -1,0 +1,122 @@
+"""The rules from signals to a verdict, one row a rule and its neighbours."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from countermark.detect.fusion import fuse
+from countermark.report import CREDENTIALS, SOURCES, VERDICTS, Evidence
+
+
+def _signals(**said: Any) -> list[Evidence]:
+    """Evidence of all five sources; ``c2pa="captured"`` sets what one says, a dict also its figures."""
+    made = []
+    for source in SOURCES:
+        given = said.pop(source, "nothing")
+        figures = dict(given) if isinstance(given, dict) else {}
+        says = figures.pop("says", "nothing") if isinstance(given, dict) else given
+        made.append(Evidence(source, True, says, "because.", figures))
+    assert not said, said
+    return made
+
+
+OURS = {"says": "generated", "detected": True}
+TRANSPLANT = {"says": "conflict", "detected": True}
+UNKNOWN = {"says": "nothing", "detected": True}
+
+RULES = [
+    # 1: signals that conflict
+    ("inconclusive", "none", {"watermark": TRANSPLANT}),
+    ("inconclusive", "test_identity", {"watermark": TRANSPLANT, "c2pa": "generated"}),
+    ("inconclusive", "trusted", {"watermark": TRANSPLANT, "c2pa": "captured"}),
+    ("inconclusive", "none", {"watermark": TRANSPLANT, "classifier": "generated", "known_marks": "generated"}),
+    ("inconclusive", "trusted", {"watermark": OURS, "c2pa": "captured"}),
+    ("inconclusive", "trusted", {"watermark": UNKNOWN, "c2pa": "captured"}),
+    ("inconclusive", "trusted", {"known_marks": "generated", "c2pa": "captured"}),
+    ("inconclusive", "trusted", {"classifier": "generated", "c2pa": "captured"}),
+    # 2: a manifest that can be believed says that a model made or edited it
+    ("generated", "trusted", {"c2pa": "generated"}),
+    ("generated", "test_identity", {"c2pa": "generated"}),
+    ("generated", "recovered", {"c2pa": "generated", "watermark": OURS}),
+    ("generated", "trusted", {"c2pa": "edited"}),
+    ("generated", "trusted", {"c2pa": "generated", "watermark": UNKNOWN}),
+    # 3: our mark on the content that it was put on, whatever became of the manifest
+    ("generated", "none", {"watermark": OURS}),
+    ("generated", "tampered", {"watermark": OURS, "c2pa": "tampered"}),
+    ("generated", "untrusted_signer", {"watermark": OURS, "c2pa": "captured"}),
+    # 4: a camera that can be believed, and nothing against it
+    ("captured", "trusted", {"c2pa": "captured"}),
+    ("captured", "trusted", {"c2pa": "captured", "classifier": "unsure"}),
+    ("no_evidence", "test_identity", {"c2pa": "captured"}),
+    ("inconclusive", "untrusted_signer", {"c2pa": "captured"}),
+    # 5: the classifier, or a public mark that anybody can forge
+    ("likely_generated", "none", {"classifier": "generated"}),
+    ("likely_generated", "none", {"known_marks": "generated"}),
+    ("likely_generated", "tampered", {"classifier": "generated", "c2pa": "tampered"}),
+    ("likely_generated", "none", {"classifier": "generated", "watermark": UNKNOWN}),
+    # 6: something is there that proves nothing
+    ("inconclusive", "none", {"watermark": UNKNOWN}),
+    ("inconclusive", "tampered", {"c2pa": "tampered"}),
+    ("inconclusive", "unreadable", {"c2pa": "tampered"}),
+    ("inconclusive", "untrusted_signer", {"c2pa": "generated"}),
+    ("inconclusive", "none", {"classifier": "unsure"}),
+    # 7: nothing
+    ("no_evidence", "none", {}),
+    ("no_evidence", "trusted", {}),
+]
+
+
+@pytest.mark.parametrize(("verdict", "credentials", "said"), RULES)
+def test_each_rule_gives_its_verdict(verdict, credentials, said):
+    assert fuse(_signals(**said), credentials)[0] == verdict
+
+
+def test_the_order_of_the_evidence_does_not_matter():
+    for verdict, credentials, said in RULES:
+        assert fuse(_signals(**said)[::-1], credentials)[0] == verdict
+
+
+@pytest.mark.parametrize("opinion", ["generated", "unsure", "nothing"])
+@pytest.mark.parametrize("claim", ["generated", "edited", "captured"])
+def test_the_classifier_never_overrules_a_trusted_manifest(opinion: str, claim: str):
+    """It can at most make a camera's manifest doubtful, and turns no claim into its opposite."""
+    verdict, _ = fuse(_signals(c2pa=claim, classifier={"says": opinion, "probability": 0.99}), "trusted")
+    if claim == "captured":
+        assert verdict == ("inconclusive" if opinion == "generated" else "captured")
+    else:
+        assert verdict == "generated"
+
+
+def test_the_probability_is_the_classifiers_and_changes_no_verdict():
+    for verdict, credentials, said in RULES:
+        opinion = {"says": said.get("classifier", "nothing"), "probability": 0.25, "abstained": False}
+        assert fuse(_signals(**{**said, "classifier": opinion}), credentials) == (verdict, 0.25)
+        assert fuse(_signals(**said), credentials)[1] is None
+
+
+def test_the_fingerprint_alone_decides_nothing():
+    """It judges the mark; found through a manifest, it must not add to what the manifest says."""
+    for says in ("generated", "conflict"):
+        assert fuse(_signals(fingerprint=says), "none")[0] == "no_evidence"
+
+
+def test_only_believable_manifests_count():
+    for state in CREDENTIALS:
+        verdict, _ = fuse(_signals(c2pa="generated"), state)
+        assert (verdict == "generated") == (state in ("trusted", "test_identity", "recovered")), state
+
+
+def test_every_combination_has_a_verdict_of_the_contract():
+    marks = [{}, OURS, TRANSPLANT, UNKNOWN]
+    for state in CREDENTIALS:
+        for claim in ("nothing", "generated", "edited", "captured", "tampered"):
+            for mark in marks:
+                for opinion in ("nothing", "generated", "unsure"):
+                    evidence = _signals(c2pa=claim, watermark=mark, classifier=opinion)
+                    verdict, _ = fuse(evidence, state)
+                    assert verdict in VERDICTS
+                    known = [replace(e, says="generated") if e.source == "known_marks" else e for e in evidence]
+                    assert fuse(known, state)[0] != "no_evidence"
+                    if verdict == "captured":
+                        assert (state, claim, mark) == ("trusted", "captured", {})

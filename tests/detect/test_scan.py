@@ -1,0 +1,363 @@
+"""One file in, one Report out: every verdict that signals can lead to, and every kind of file."""
+
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from countermark.detect import scan
+from countermark.detect.known_marks import MESSAGES
+from countermark.errors import BadMedia
+from countermark.media import MIME, VideoWriter, open_source
+from countermark.provenance import Clip, Maker, Sealed, Store, ensure_identity, keys_of, seal_clip
+from countermark.provenance.trust import context_for
+from countermark.report import SOURCES
+from countermark.settings import Settings, load_settings
+from countermark.watermark import Key, embed, make_key_file
+
+CAMERA = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+FIELDS = {
+    "c2pa": {"state", "codes", "generator", "manifest_id"},
+    "watermark": {"detected", "payload", "p_value", "tier", "matches_content"},
+    "fingerprint": {"distance"},
+    "classifier": {"probability", "abstained"},
+    "known_marks": {"name", "p_value"},
+}
+
+
+@pytest.fixture(scope="module")
+def original(clip, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sealed]:
+    """A folder with a sealed clip in ``a.mp4`` and the home that sealed it, made once."""
+    folder = tmp_path_factory.mktemp("original")
+    settings = Settings(folder / "home")
+    return folder, seal_clip(Clip.of_array(clip(24), 8), folder / "a.mp4", Maker("m", "1"), settings=settings)
+
+
+@pytest.fixture
+def sealed(original: tuple[Path, Sealed], tmp_path: Path, home: Path) -> tuple[Sealed, Path]:
+    """The sealed clip as a file of this test, whose home is a copy of the one that sealed it."""
+    folder, made = original
+    shutil.copytree(folder / "home", home)
+    return made, Path(shutil.copy(folder / "a.mp4", tmp_path / "a.mp4"))
+
+
+def _decoded(path: Path) -> np.ndarray:
+    return np.stack([timed.rgb for timed in open_source(path).frames()])
+
+
+def _mark_of(made: Sealed, frames: np.ndarray) -> np.ndarray:
+    return embed(frames, int(made.payload, 16), keys_of(load_settings())[0])
+
+
+def test_a_sealed_file_is_generated_and_every_signal_says_what_it_saw(sealed):
+    made, path = sealed
+    report = scan(path)
+    assert (report.verdict, report.credentials, report.probability, report.notes) == (
+        "generated",
+        "test_identity",
+        None,
+        (),
+    )
+    shown = report.to_json()
+    assert shown["schema"] == 1
+    assert shown["path"] == str(path)
+    assert shown["segments"] == []
+    assert set(shown["media"]) == {"kind", "width", "height", "fps", "seconds", "codec", "sha256"}
+    assert set(shown["timing"]) == {"credentials", "frames", "total"}
+    assert [one["source"] for one in shown["evidence"]] == list(SOURCES)
+    by = {one["source"]: one for one in shown["evidence"]}
+    for source, fields in FIELDS.items():
+        assert {"source", "applies", "says", "why"} | fields <= set(by[source]), source
+        assert by[source]["why"].endswith("."), source
+    assert {source: one["applies"] for source, one in by.items()} == {
+        **dict.fromkeys(SOURCES, True),
+        "classifier": False,
+    }
+    assert [by[source]["says"] for source in SOURCES] == ["generated", "generated", "generated", "nothing", "nothing"]
+    assert (by["c2pa"]["manifest_id"], by["c2pa"]["codes"]) == (made.manifest_id, [])
+    assert (by["watermark"]["payload"], by["watermark"]["tier"]) == (made.payload, "payload")
+    assert by["watermark"]["matches_content"] is True
+    assert by["watermark"]["p_value"] <= 1e-9
+    assert by["fingerprint"]["distance"] <= 16
+    assert (by["classifier"]["probability"], by["classifier"]["abstained"]) == (None, True)
+
+
+def test_an_unmarked_file_gives_no_evidence(sealed, clip, write, tmp_path: Path):
+    report = scan(write(tmp_path / "plain.mp4", clip(24), 8))
+    assert (report.verdict, report.credentials) == ("no_evidence", "none")
+    assert not report.of("watermark").figures["detected"]
+    assert report.of("watermark").figures["matches_content"] is None
+    assert not report.of("fingerprint").applies
+    assert {one.says for one in report.evidence} == {"nothing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("again.mp4", "libx264", {"crf": "26"}),
+        ("again.mkv", "libx264", {"crf": "26"}),
+        ("again.webm", "libvpx-vp9", {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "8"}),
+    ],
+)
+def test_a_reencoded_file_gets_its_stored_manifest_back(sealed, write, tmp_path: Path, name, codec, options):
+    made, path = sealed
+    report = scan(write(tmp_path / name, _decoded(path), 8, codec=codec, options=options))
+    assert (report.verdict, report.credentials) == ("generated", "recovered")
+    assert report.of("watermark").figures["payload"] == made.payload
+    assert report.of("c2pa").figures["manifest_id"] == made.manifest_id
+    assert report.of("c2pa").applies
+
+
+def test_a_container_that_cannot_carry_a_manifest_is_not_blamed_for_having_none(clip, write, tmp_path: Path):
+    report = scan(write(tmp_path / "plain.mkv", clip(8)))
+    assert not report.of("c2pa").applies
+    assert report.of("c2pa").figures["state"] == "none"
+
+
+def test_a_mark_on_other_content_is_a_possible_transplant(sealed, clip, write, tmp_path: Path):
+    made, _ = sealed
+    report = scan(write(tmp_path / "other.mp4", _mark_of(made, clip(24, seed=5)), 8, options={"crf": "17"}))
+    mark = report.of("watermark")
+    assert report.verdict == "inconclusive"
+    assert (mark.figures["payload"], mark.figures["matches_content"], mark.says) == (made.payload, False, "conflict")
+    assert "possible transplant" in mark.why
+    assert report.of("fingerprint").says == "conflict"
+    assert report.credentials == "none", "the credentials of one video were lent to another"
+
+
+def test_a_mark_that_the_store_does_not_know_is_inconclusive(sealed, clip, write, tmp_path: Path):
+    frames = embed(clip(24), 0x0123456789ABCDEF, keys_of(load_settings())[0])
+    report = scan(write(tmp_path / "unknown.mp4", frames, 8, options={"crf": "17"}))
+    mark = report.of("watermark")
+    assert report.verdict == "inconclusive"
+    assert (mark.figures["payload"], mark.figures["matches_content"]) == ("0123456789abcdef", None)
+    assert "does not know" in mark.why
+
+
+def test_a_home_with_a_key_but_no_store_still_reads_marks(home: Path, clip, write, tmp_path: Path):
+    key = make_key_file(home / "watermark.key")
+    report = scan(write(tmp_path / "a.mp4", embed(clip(24), 7, key), 8, options={"crf": "17"}))
+    assert report.verdict == "inconclusive"
+    assert report.of("watermark").figures["payload"] == f"{7:016x}"
+    assert [p.name for p in home.iterdir()] == ["watermark.key"]
+
+
+def test_a_mark_of_an_older_key_is_still_ours(sealed, write, tmp_path: Path):
+    from countermark.provenance import rotate_keys
+
+    _, path = sealed
+    before = keys_of(load_settings())[0]
+    rotate_keys(load_settings())
+    report = scan(write(tmp_path / "again.mp4", _decoded(path), 8))
+    assert (report.verdict, report.credentials) == ("generated", "recovered")
+    assert report.of("watermark").figures["key_id"] == before.id
+
+
+def test_a_tampered_file_is_inconclusive_without_its_mark(sealed, tmp_path: Path, home: Path):
+    _, path = sealed
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    changed = tmp_path / "changed.mp4"
+    changed.write_bytes(data)
+    report = scan(changed)
+    assert report.credentials == "tampered"
+    assert report.of("c2pa").says == "tampered"
+    assert "assertion.bmffHash.mismatch" in report.of("c2pa").figures["codes"]
+    assert report.verdict == "generated", "the mark on matching content still says so"
+    (home / "watermark.key").unlink()
+    assert scan(changed).verdict == "inconclusive"
+
+
+def test_an_untrusted_signer_is_inconclusive(sealed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _, path = sealed
+    monkeypatch.setenv("COUNTERMARK_HOME", str(tmp_path / "elsewhere"))
+    report = scan(path)
+    assert (report.verdict, report.credentials) == ("inconclusive", "untrusted_signer")
+    assert report.of("c2pa").figures["codes"] == ["signingCredential.untrusted"]
+    assert "does not trust" in report.of("c2pa").why
+
+
+@pytest.fixture
+def camera(tmp_path: Path, home: Path):
+    """Signs a file as a camera whose root this home trusts; ``signed(frames, source_type)`` gives the file."""
+    import c2pa
+
+    maker = Settings(tmp_path / "ca")
+    identity = ensure_identity(maker)
+    home.mkdir(exist_ok=True)
+    shutil.copy(maker.home / "identity" / "root.pem", home / "camera-root.pem")
+    (home / "settings.toml").write_text('[trust]\nanchors = ["camera-root.pem"]\n')
+
+    def sign(frames: np.ndarray, source_type: str = CAMERA) -> Path:
+        raw, out = tmp_path / "raw.mp4", tmp_path / "camera.mp4"
+        with VideoWriter(raw, frames.shape[2], frames.shape[1], Fraction(8)) as writer:
+            for i, frame in enumerate(frames):
+                writer.write(i / 8, frame)
+        actions = [{"action": "c2pa.created", "digitalSourceType": source_type}]
+        definition = {
+            "claim_generator_info": [{"name": "A camera", "version": "3"}],
+            "format": "video/mp4",
+            "assertions": [{"label": "c2pa.actions.v2", "created": True, "data": {"actions": actions}}],
+        }
+        with raw.open("rb") as source, out.open("w+b") as target:
+            c2pa.Builder(definition, context=context_for(maker)).sign(identity.signer(), "video/mp4", source, target)
+        return out
+
+    return sign
+
+
+def test_a_trusted_camera_is_captured(camera, clip):
+    report = scan(camera(clip(24)))
+    assert (report.verdict, report.credentials) == ("captured", "trusted")
+    assert report.of("c2pa").says == "captured"
+    assert report.of("c2pa").figures["generator"] == "A camera 3"
+
+
+def test_a_trusted_generator_is_generated(camera, clip):
+    report = scan(camera(clip(8), CAMERA.replace("digitalCapture", "trainedAlgorithmicMedia")))
+    assert (report.verdict, report.credentials) == ("generated", "trusted")
+
+
+def test_this_machines_test_identity_vouches_for_no_camera(camera, clip, home: Path):
+    path = camera(clip(8))
+    (home / "settings.toml").unlink()
+    assert scan(path).credentials == "untrusted_signer"
+    (home / "identity").mkdir()
+    shutil.copy(home / "camera-root.pem", home / "identity" / "root.pem")
+    report = scan(path)
+    assert (report.verdict, report.credentials) == ("no_evidence", "test_identity")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_camera_that_filmed_our_mark_is_inconclusive(camera, clip, tmp_path: Path, home: Path, known: bool):
+    """Signals conflict, whether the store knows the mark or only the key fits."""
+    frames = clip(24)
+    if known:
+        frames = _mark_of(seal_clip(Clip.of_array(frames, 8), tmp_path / "s.mp4", Maker("m")), frames)
+    else:
+        frames = embed(frames, 1, make_key_file(home / "watermark.key"))
+    report = scan(camera(frames))
+    assert report.credentials == "trusted"
+    assert report.of("c2pa").says == "captured"
+    assert report.of("watermark").figures["detected"]
+    assert report.verdict == "inconclusive"
+
+
+def test_another_generators_mark_is_likely_generated(clip, tmp_path: Path):
+    from imwatermark import WatermarkEncoder
+
+    encoder = WatermarkEncoder()
+    encoder.set_watermark("bits", MESSAGES["Stable Diffusion XL"].bits)
+    picture = encoder.encode(np.ascontiguousarray(clip(1, 512, 512, seed=1)[0][..., ::-1]), "dwtDct")[..., ::-1]
+    Image.fromarray(picture).save(tmp_path / "sdxl.png")
+    report = scan(tmp_path / "sdxl.png")
+    assert report.verdict == "likely_generated"
+    assert report.of("known_marks").figures["name"] == "Stable Diffusion XL"
+    assert report.of("known_marks").figures["p_value"] <= 1e-9
+    assert "Stable Diffusion XL" in report.of("known_marks").why
+
+
+def test_a_truncated_file_gets_a_report_with_a_note(clip, write, tmp_path: Path):
+    data = write(tmp_path / "whole.mp4", clip(24)).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: len(data) * 9 // 10])
+    report = scan(cut)
+    assert "the file is cut off" in report.notes
+    assert report.media.kind == "video"
+    assert scan(tmp_path / "whole.mp4").notes == ()
+
+
+def test_frames_that_change_their_size_are_noted(clip, write, tmp_path: Path):
+    """Two H.264 streams of different sizes one after the other."""
+    import av
+
+    path = tmp_path / "a.h264"
+    with path.open("wb") as file:
+        for size in (128, 96):
+            part = write(tmp_path / f"{size}.h264", clip(4, size, size))
+            file.write(part.read_bytes())
+    with av.open(str(path)) as probe:
+        assert len({frame.width for frame in probe.decode(video=0)}) == 2
+    assert any("frame size changes" in note for note in scan(path).notes)
+
+
+def test_a_wrong_extension_is_noted(clip, tmp_path: Path):
+    Image.fromarray(clip(1)[0]).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    report = scan(tmp_path / "a.mp4")
+    assert report.media.kind == "image"
+    assert any("png" in note and ".mp4" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.webm", "a.mkv", "a.avi", "a.gif", "a.png", "a.jpg", "a.webp"])
+def test_every_container_gives_a_report(clip, write, tmp_path: Path, name: str):
+    path = tmp_path / name
+    assert path.suffix in MIME
+    codec, pix_fmt = {".webm": ("libvpx-vp9", "yuv420p"), ".avi": ("mpeg4", "yuv420p"), ".gif": ("gif", "rgb8")}.get(
+        path.suffix, ("libx264", "yuv420p")
+    )
+    still = path.suffix in (".png", ".jpg", ".webp")
+    if still:
+        Image.fromarray(clip(1)[0]).save(path)
+    else:
+        write(path, clip(8), 8, codec=codec, pix_fmt=pix_fmt)
+    report = scan(path)
+    assert (report.verdict, report.credentials, report.notes) == ("no_evidence", "none", ())
+    assert (report.media.kind, report.media.width, report.media.height) == ("image" if still else "video", 256, 256)
+    assert report.of("known_marks").applies
+    assert report.of("c2pa").applies == (path.suffix not in (".webm", ".mkv"))
+
+
+def test_small_pictures_and_single_frames_are_judged_by_what_applies(write, clip, tmp_path: Path):
+    tiny = write(tmp_path / "tiny.mkv", np.full((3, 1, 1, 3), 90, np.uint8), codec="ffv1", pix_fmt="yuv444p")
+    one = write(tmp_path / "one.mp4", clip(1))
+    assert scan(tiny).verdict == "no_evidence"
+    assert not scan(tiny).of("known_marks").applies
+    assert scan(one).verdict == "no_evidence"
+
+
+def test_a_fresh_home_is_left_untouched(home: Path, clip, write, tmp_path: Path):
+    report = scan(write(tmp_path / "a.mp4", clip(8)))
+    assert not report.of("watermark").applies
+    assert "no watermark key" in report.of("watermark").why
+    assert not home.exists()
+
+
+def test_a_stranger_to_the_store_needs_no_key_of_it(sealed, tmp_path: Path):
+    """Settings that are given are used instead of the home's, and nothing of them is written."""
+    _, path = sealed
+    other = replace(load_settings(), home=tmp_path / "other")
+    assert scan(path, settings=other).credentials == "untrusted_signer"
+    assert not other.home.exists()
+
+
+def test_a_manifest_without_a_readable_mark_finds_its_entry(sealed, home: Path):
+    """Another key hides the mark; the manifest inside still leads to the store."""
+    made, path = sealed
+    (home / "watermark.key").write_text(Key.generate().secret.hex())
+    report = scan(path)
+    assert report.verdict == "generated"
+    assert not report.of("watermark").figures["detected"]
+    assert report.of("fingerprint").figures["manifest_id"] == made.manifest_id
+    assert report.of("fingerprint").says == "generated"
+
+
+def test_what_cannot_be_read_raises(tmp_path: Path):
+    (tmp_path / "a.mp4").write_text("this is no video\n" * 40)
+    with pytest.raises(BadMedia, match="not a readable"):
+        scan(tmp_path / "a.mp4")
+    with pytest.raises(BadMedia, match="no such file"):
+        scan(tmp_path / "none.mp4")
+
+
+def test_scanning_leaves_the_store_as_it_was(sealed, home: Path):
+    _, path = sealed
+    names = sorted(p.name for p in home.iterdir())
+    scan(path)
+    assert sorted(p.name for p in home.iterdir()) == names
+    with Store(load_settings().store) as store:
+        assert len(store) == 1

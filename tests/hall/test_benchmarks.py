@@ -1,0 +1,60 @@
+"""Benchmarks run, in their smallest setting, so that they cannot rot; their figures are nobody's business here."""
+
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest
+
+from countermark.benchmarks import chain
+from countermark.benchmarks._table import table, wilson
+from countermark.provenance import sealing
+
+
+def _cells(line: str) -> list[str]:
+    assert line.startswith("| ")
+    assert line.endswith(" |")
+    return [cell.strip() for cell in line[1:-1].split("|")]
+
+
+def test_the_chain_prints_one_table(capsys: pytest.CaptureFixture[str], home: Path):
+    steps = sealing._sign, sealing._publish
+    assert chain.main(["--small"]) == 0
+    head, rule, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert _cells(head) == ["size", *chain.HEAD]
+    assert set(rule) <= set("|-:")
+    (row,) = [_cells(line) for line in rows]
+    assert row[0] == "256x256"
+    figures = dict(zip(chain.HEAD, map(float, row[1:]), strict=True))
+    assert all(value >= 0 for value in figures.values())
+    assert figures["seal / encode"] > 0
+    assert figures["scan / decode"] > 0
+    assert not home.exists(), "a benchmark has a home of its own"
+    assert (sealing._sign, sealing._publish) == steps
+
+
+@pytest.mark.parametrize("arguments", [["--sizes", "300"], ["--sizes", "big"], ["--nothing"]])
+def test_wrong_options_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as left:
+        chain.main(arguments)
+    assert left.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_tables_line_up():
+    lines = table(["name", "n"], [["a", "1"], ["longer", "1234"]]).splitlines()
+    assert lines == [
+        "| name   |    n |",
+        "|--------|-----:|",
+        "| a      |    1 |",
+        "| longer | 1234 |",
+    ]
+    assert table(["only"], []).splitlines() == ["| only |", "|------|"]
+    with pytest.raises(ValueError, match="one cell a column"):
+        table(["a", "b"], [["1"]])
+
+
+def test_wilsons_interval_is_the_one_of_the_textbook():
+    for successes, trials in ((0, 1), (0, 10), (7, 10), (10, 10), (50, 1000)):
+        low, high = binomtest(successes, trials).proportion_ci(method="wilson")
+        assert wilson(successes, trials) == pytest.approx((low, high), abs=1e-6)
+    assert wilson(0, 0) == (0.0, 1.0)
