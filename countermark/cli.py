@@ -182,10 +182,10 @@ def scan(
     files = expand(paths)
     if not files:
         raise UsageError("there is no image or video at " + " ".join(paths))
-    if out is not None:
-        done = done_paths(out)
-        files = [file for file in files if str(file) not in done]
-    found = failed = False
+    done = done_paths(out) if out is not None else {}
+    earlier = [verdict for file in files if (verdict := done.get(str(file))) is not None]
+    files = [file for file in files if str(file) not in done]
+    found, failed = fail_on in earlier, "" in earlier
     sink = _append_to(out) if out is not None else None
     try:
         for result in tqdm(scan_many(files, workers=workers), total=len(files), unit="file", disable=None, leave=False):

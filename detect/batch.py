@@ -45,17 +45,19 @@ def _files_of(text: str) -> list[Path]:
     return [path]
 
 
-def done_paths(out: Path) -> set[str]:
-    """Paths that an earlier run has already reported to ``out``; a torn last line is cut off the file."""
+def done_paths(out: Path) -> dict[str, str]:
+    """What an earlier run has reported to ``out``: verdicts by path, "" for a failure. A torn last line is cut off."""
     if not out.exists():
-        return set()
-    done, good = set(), 0
+        return {}
+    done, good = {}, 0
     try:
         with out.open("r+b") as file:
             for line in file:
                 if not line.endswith(b"\n") and line[: len(REPORT)] == REPORT[: len(line)]:
                     break
-                done.add(str(json.loads(line)["path"]))
+                report = json.loads(line)
+                path = str(report["path"])
+                done[path] = str(report.get("verdict", ""))
                 good += len(line)
             file.truncate(good)
     except OSError as error:

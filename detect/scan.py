@@ -25,7 +25,7 @@ SPARE = 4096  # bytes outside the manifest's hash from which on a note is made; 
 MOST_FRAMES = 360  # frames that the watermark's reader looks at, spread over the file
 NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
 GENERATED = {"trainedAlgorithmicMedia", "algorithmicMedia"}
-EDITED = {"compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced", "compositeSynthetic"}
+EDITED = {"compositeWithTrainedAlgorithmicMedia", "compositeSynthetic"}  # not "algorithmicallyEnhanced": a filter
 CAPTURED = {"digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"}
 
 

@@ -74,8 +74,8 @@ def load_key(path: Path) -> Key:
 def make_key_file(path: Path) -> Key:
     """Writes a fresh key to a new file that only its owner can read (0600), and returns it; never overwrites."""
     key = Key.generate()
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return load_key(path)

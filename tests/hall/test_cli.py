@@ -314,6 +314,9 @@ def test_fail_on_leaves_with_four(run: Run, sealed: Path, clip, write, tmp_path:
     found = run("scan", tmp_path / "none.mp4", sealed, "--fail-on", "generated", "--json")
     assert found.code == 4, "what was looked for outweighs a bad file"
     assert len(found.objects) == 2
+    assert run("scan", sealed, "--out", tmp_path / "o.jsonl", "--fail-on", "generated").code == 4
+    assert run("scan", sealed, "--out", tmp_path / "o.jsonl", "--fail-on", "generated").code == 4, "a rerun forgot"
+    assert run("scan", sealed, "--out", tmp_path / "o.jsonl").code == 0
 
 
 def test_a_rerun_goes_on_where_the_last_one_stopped(run: Run, clip, write, tmp_path: Path):
