@@ -255,8 +255,7 @@ def moderate(
             if as_json:
                 _print({**fields, **decision.to_json()})
             else:
-                verdict = "allowed" if decision.allowed else "refused"
-                print(f"{verdict} {decision.risk:.3f} {', '.join(decision.flagged)}".rstrip())
+                print(f"{decision.risk:.3f} {decision.explain()}")
     sys.exit(1 if failed else 3 if refused else 0)
 
 

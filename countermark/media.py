@@ -82,7 +82,8 @@ class Timed:
 class Source:
     """An openable media file and its facts; :meth:`frames` decodes it from the start each time.
 
-    ``start`` is the first frame's time on the file's own clock, in seconds; :meth:`frames` counts from it.
+    ``start`` is the first frame's time on the file's own clock, in seconds; :meth:`frames` counts from it. ``losses``
+    says what 8-bit H.264 cannot keep of it.
     """
 
     path: Path
@@ -92,6 +93,7 @@ class Source:
     has_audio: bool
     container: str
     start: float
+    losses: tuple[str, ...] = ()
 
     @property
     def named_right(self) -> bool:
@@ -173,7 +175,7 @@ def open_source(path: str | Path) -> Source:
             facts, rotation = _facts(path, container, stream, frame)
             start = float(frame.time) if frame.time is not None else 0.0
             sound, kind = bool(container.streams.audio), container.format.name
-            return Source(path, facts, rotation, _truncated(path), sound, kind, start)
+            return Source(path, facts, rotation, _truncated(path), sound, kind, start, _losses(frame))
     except CountermarkError:
         raise
     except Exception as error:
@@ -207,6 +209,18 @@ def _facts(path: Path, container: Any, stream: Any, frame: Any) -> tuple[MediaFa
         ),
         rotation,
     )
+
+
+def _losses(frame: Any) -> tuple[str, ...]:
+    found = []
+    if any(component.bits > 8 for component in frame.format.components):
+        found.append("more than 8 bits a channel become 8")
+    see_through = any(component.is_alpha for component in frame.format.components)
+    if see_through and frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255:
+        found.append("transparency is dropped")
+    if frame.width % 2 or frame.height % 2:
+        found.append("an odd side is made even by repeating its last row or column")
+    return tuple(found)
 
 
 def probe(path: str | Path) -> MediaFacts:

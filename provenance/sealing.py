@@ -183,7 +183,15 @@ def seal(
     maker = Maker(earlier.generator or "unnamed generator", None, "edited" if source == "edited" else "generated")
     parent = src if earlier.state != "none" else None
     return seal_clip(
-        clip, dst, maker, settings=settings, identity=identity, parent=parent, model=maker.name, progress=progress
+        clip,
+        dst,
+        maker,
+        settings=settings,
+        identity=identity,
+        parent=parent,
+        model=maker.name,
+        warnings=media.losses,
+        progress=progress,
     )
 
 

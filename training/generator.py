@@ -311,4 +311,5 @@ def export(args: argparse.Namespace) -> None:
     path = WEIGHTS / "embedded.safetensors"
     meta = {"words": json.dumps(saved_text["words"]), "clips_seen": str(video["seen"])}
     save_file(rounded, path, metadata=meta)
+    path.chmod(0o644)
     print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name, path.stat().st_size)

@@ -378,7 +378,7 @@ def test_prompts_from_arguments_are_judged(run: Run):
     for one in done.objects:
         assert set(one) >= {"schema", "allowed", "risk", "flagged", "scores", "reasons", "policy", "language"}
     plain = run("moderate", "a cat walks over a bridge", HARMFUL)
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["allowed", "refused"]
+    assert [line.split()[1].rstrip(":") for line in plain.out.splitlines()] == ["allowed", "refused"]
     assert done.objects[1]["flagged"][0] in plain.out
 
 

@@ -131,6 +131,17 @@ def test_a_tampered_source_is_refused(clip, tmp_path: Path):
     assert not (tmp_path / "out.mp4").exists()
 
 
+def _translucent(path: Path, frames: np.ndarray) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "bgra"
+        for rgb in frames:
+            rgba = np.concatenate([rgb, np.full((*rgb.shape[:2], 1), 128, np.uint8)], -1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format="bgra")))
+        container.mux(stream.encode(None))
+    return path
+
+
 def test_odd_variable_rotated_ten_bit_and_short_files_are_sealed(clip, write, tmp_path: Path):
     made = {
         "odd": write(tmp_path / "odd.mkv", clip(8, 131, 255), codec="ffv1", pix_fmt="yuv444p"),
@@ -144,14 +155,20 @@ def test_odd_variable_rotated_ten_bit_and_short_files_are_sealed(clip, write, tm
             options={"x265-params": "log-level=none"},
         ),
         "one frame": write(tmp_path / "one.mp4", clip(1)),
-        "alpha": write(tmp_path / "alpha.webm", clip(8), codec="libvpx-vp9", pix_fmt="yuva420p"),
+        "alpha": _translucent(tmp_path / "alpha.mkv", clip(8)),
         "gif": write(tmp_path / "a.gif", clip(4), codec="gif", pix_fmt="rgb8"),
     }
     for name, src in made.items():
         if open_source(src).facts.kind == "image":
             continue
         out = tmp_path / "sealed.mp4"
-        assert seal(src, out).verified, name
+        sealed = seal(src, out)
+        assert sealed.verified, name
+        assert [word in " ".join(sealed.warnings) for word in ("odd", "8 bits", "transparency")] == [
+            name == "odd",
+            name == "ten bit",
+            name == "alpha",
+        ], (name, sealed.warnings)
         facts, original = open_source(out).facts, open_source(src).facts
         assert (facts.width, facts.height) == (
             original.width + original.width % 2,
