@@ -180,7 +180,7 @@ def seal(
         raise SealFailed(f"{src.name}: its credentials do not fit it ({', '.join(earlier.codes)}); remove them first")
     rate = Fraction(media.facts.fps or 25.0).limit_denominator(1001)
     clip = Clip(media.frames, media.facts.width, media.facts.height, rate, media if media.has_audio else None)
-    maker = Maker(earlier.generator or "unnamed generator", None, "edited" if source == "edited" else "generated")
+    maker = Maker("unnamed generator", None, "edited" if source == "edited" else "generated")
     parent = src if earlier.state != "none" else None
     return seal_clip(
         clip,
@@ -189,7 +189,7 @@ def seal(
         settings=settings,
         identity=identity,
         parent=parent,
-        model=maker.name,
+        model=earlier.generator or maker.name,
         warnings=media.losses,
         progress=progress,
     )

@@ -185,7 +185,7 @@ def train_video(args: argparse.Namespace) -> None:
         optimisers.step(fall * min(1.0, (step + 1) / 200))
         step, seen = step + 1, seen + args.batch
         with torch.no_grad():
-            keep = min(0.999, (1 + step) / (10 + step))
+            keep = min(0.998, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
         log.add(step, seen, loss.item())
         if step % 500 == 0 or time.monotonic() >= end:

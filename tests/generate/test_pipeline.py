@@ -1,6 +1,7 @@
 """No way from a model to a file around moderation, mark and manifest."""
 
 import ast
+import json
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,28 @@ def test_a_diffusers_model_through_generate(wan: Path, tmp_path: Path):
     sealed = generate("a red ball", tmp_path / "o.mp4", model=str(wan), size=(128, 128), seconds=0.5, steps=2, seed=1)
     assert sealed.model == str(wan)
     _holds(sealed.path, sealed.payload)
+
+
+def test_the_command_line_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The embedded model, from a prompt to JSON, and the name that it gives a file when none is asked for."""
+    from countermark.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    command = ["countermark", "generate", "a red ball bounces with a dragon", "--seed", "1", "--steps", "4", "--json"]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as left:
+        main()
+    shown = capsys.readouterr()
+    assert left.value.code == 0, shown.err
+    sealed = json.loads(shown.out)
+    assert (sealed["schema"], sealed["model"], sealed["seed"], sealed["seconds"]) == (1, "countermark-embedded", 1, 3.0)
+    assert sealed["path"] == "a-red-ball-bounces-with-a-dragon-1.mp4"
+    assert "dragon" in sealed["warnings"][0]
+    assert "dragon" in shown.err
+    assert shown.err.count("\n") == 1, "something but the note was shown"
+    _holds(sealed["path"], sealed["payload"])
 
 
 def test_no_file_of_the_room_writes_media():

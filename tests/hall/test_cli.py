@@ -415,7 +415,7 @@ def test_a_bad_line_is_an_error_and_the_others_are_judged(run: Run):
     assert done.objects[0]["id"] == 1
     assert done.objects[2]["allowed"] is True
     plain = run("moderate", stdin='{"prompt"\na cat\n')
-    assert (plain.code, plain.err.count("\n"), plain.out.split()[0]) == (1, 1, "allowed")
+    assert (plain.code, plain.err.count("\n"), plain.out.split()[1]) == (1, 1, "allowed")
 
 
 def test_a_field_named_error_is_a_field(run: Run):
