@@ -37,7 +37,7 @@ def main() -> None:
     """
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names need not be text
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False) or 0)
     except CountermarkError as error:
         _leave(error)
     except (KeyboardInterrupt, typer.Abort):
