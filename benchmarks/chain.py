@@ -23,10 +23,11 @@ import numpy.typing as npt
 
 from countermark.benchmarks._table import table
 from countermark.detect import scan
-from countermark.media import VideoWriter, open_source
+from countermark.media import open_source
 from countermark.provenance import Clip, Maker, keys_of, seal_clip, sealing
 from countermark.settings import Settings
 from countermark.watermark import Embedder
+from countermark.writer import VideoWriter
 
 Frames = npt.NDArray[np.uint8]
 FPS = 24

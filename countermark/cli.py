@@ -207,7 +207,7 @@ def scan(
 
 
 def _append_to(out: Path) -> Any:
-    from countermark.media import output_error
+    from countermark.writer import output_error
 
     try:
         return out.open("a", encoding="utf-8")

@@ -13,9 +13,10 @@ from typing import Any
 
 from countermark.detect.scan import scan
 from countermark.errors import BadMedia, CountermarkError, UsageError
-from countermark.media import EXTENSIONS, output_error
+from countermark.media import EXTENSIONS
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
+from countermark.writer import output_error
 
 __all__ = ["done_paths", "expand", "scan_many"]
 

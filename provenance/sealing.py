@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import BadMedia, CountermarkError, SealFailed, UsageError
-from countermark.media import MIME, AudioFeed, Source, Timed, VideoWriter, open_source, output_error, sha256_of
+from countermark.media import MIME, Source, Timed, open_source, sha256_of
 from countermark.provenance.credentials import inspect
 from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
 from countermark.provenance.identity import Identity, ensure_identity
@@ -32,6 +32,7 @@ from countermark.provenance.trust import context_for
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Embedder, Key, Reader
+from countermark.writer import AudioFeed, VideoWriter, output_error
 
 __all__ = ["Clip", "Sealed", "seal", "seal_clip"]
 

@@ -12,12 +12,13 @@ from PIL import Image
 from countermark.detect import scan
 from countermark.detect.known_marks import MESSAGES
 from countermark.errors import BadMedia
-from countermark.media import MIME, VideoWriter, open_source
+from countermark.media import MIME, open_source
 from countermark.provenance import Clip, Maker, Sealed, Store, ensure_identity, keys_of, seal_clip
 from countermark.provenance.trust import context_for
 from countermark.report import SOURCES
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Key, embed, make_key_file
+from countermark.writer import VideoWriter
 
 CAMERA = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 FIELDS = {

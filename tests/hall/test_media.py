@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from countermark.errors import BadMedia
-from countermark.media import VideoWriter, open_source, probe, unhashed_bytes
+from countermark.media import open_source, probe, unhashed_bytes
+from countermark.writer import VideoWriter
 
 
 def test_writes_what_it_reads(clip, tmp_path: Path):

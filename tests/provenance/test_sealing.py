@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from countermark.errors import BadMedia, CountermarkError, OutputFailed, SealFailed, StoreError, UsageError
-from countermark.media import VideoWriter, open_source, sha256_of
+from countermark.media import open_source, sha256_of
 from countermark.provenance import Clip, Maker, Store, inspect, keys_of, seal, seal_clip
 from countermark.settings import load_settings
 from countermark.watermark import read_stream
+from countermark.writer import VideoWriter
 
 MAKER = Maker("test model", "1")
 
