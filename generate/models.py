@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import UsageError
+from countermark.generate.world import STYLES
 
 __all__ = ["Request", "Result", "VideoModel", "load_model"]
-
-STYLES = ("photorealistic", "animated")
 
 
 @dataclass(frozen=True)

@@ -80,18 +80,22 @@ def _folded(char: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold())
 
 
+def _foreign_words(text: MappedText) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Words with letters beyond ASCII, and where they stand; overlong ones are passed over."""
+    for match in WORD.finditer(text.text):
+        if not match[0].isascii() and len(match[0]) <= LONGEST:
+            yield match[0], match.span()
+
+
 def bare(text: MappedText, known: Known) -> MappedText:
     """Accents taken from words that the lexicon knows only without them."""
     if text.text.isascii():
         return text
     edits: list[Edit] = []
-    for match in WORD.finditer(text.text):
-        word = match[0]
-        if word.isascii() or len(word) > LONGEST:
-            continue
+    for word, span in _foreign_words(text):
         plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
         if plain != word and known(plain) and not known(word):
-            edits.append((*match.span(), plain))
+            edits.append((*span, plain))
     return text.replace(edits)
 
 
@@ -113,14 +117,11 @@ def lookalike(text: MappedText, known: Known) -> MappedText:
     if text.text.isascii():
         return text
     edits: list[Edit] = []
-    for match in WORD.finditer(text.text):
-        word = match[0]
-        if word.isascii() or len(word) > LONGEST:
-            continue
+    for word, span in _foreign_words(text):
         plain = "".join(c if _is_latin(c) else _latin(c) for c in word)
         mixed = any(_is_latin(c) and c.isalpha() for c in word)
         if plain != word and all(map(_is_latin, plain)) and (mixed or known(plain)):
-            edits.append((*match.span(), plain))
+            edits.append((*span, plain))
     return text.replace(edits)
 
 
