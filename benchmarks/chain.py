@@ -113,7 +113,7 @@ def _measure(frames: Frames, folder: Path, settings: Settings) -> dict[str, floa
     with _clock(took, "mark"):
         embedder = Embedder(clip.width, clip.height, 1, keys_of(settings)[0])
         for timed in clip.frames():
-            embedder.mark(timed.rgb)
+            embedder.mark(timed.rgb, timed.time)
     for path, name in ((sealed, ""), (plain, " unmarked")):
         with _clock(took, "decode" + name):
             for _ in open_source(path).frames():

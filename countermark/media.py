@@ -242,7 +242,7 @@ def open_container(path: Path) -> Iterator[Any]:
     import av
     import av.logging
 
-    av.logging.set_level(av.logging.PANIC)
+    av.logging.set_libav_level(av.logging.PANIC)
     # a file object instead of a name: no protocol, playlist or image sequence can reach other files or the network
     with path.open("rb") as file, av.open(file, "r", metadata_errors="replace") as container:
         yield container

@@ -85,7 +85,7 @@ class VideoWriter:
         import av.logging
         from av.video.reformatter import Colorspace
 
-        av.logging.set_level(av.logging.PANIC)
+        av.logging.set_libav_level(av.logging.PANIC)
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         self._pad = (height % 2, width % 2)
         options = {"crf": str(crf), "preset": "medium", "x264-params": "log-level=none"}

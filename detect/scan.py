@@ -22,7 +22,6 @@ __all__ = ["scan"]
 
 COMPARABLE = 0.93  # share of the canvas below which a crop moves the fingerprint as far as other content does
 SPARE = 4096  # bytes outside the manifest's hash from which on a note is made; writers leave a few
-MOST_FRAMES = 360  # frames that the watermark's reader looks at, spread over the file
 NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
 GENERATED = {"trainedAlgorithmicMedia", "algorithmicMedia"}
 EDITED = {"compositeWithTrainedAlgorithmicMedia", "compositeSynthetic"}  # not "algorithmicallyEnhanced": a filter
@@ -81,7 +80,6 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
 def _look(media: Source, keys: list[Key]) -> _Seen:
     facts = media.facts
     expected = int((facts.seconds or 0) * (facts.fps or 0)) or 1
-    stride = max(1, -(-expected // MOST_FRAMES))
     reader, prints = Reader(), FingerprintMaker()
     kept: list[npt.NDArray[np.uint8]] = []
     damage, count, size = None, 0, None
@@ -91,8 +89,8 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
             if timed.rgb.shape != size:
                 damage = "the frame size changes within the video; only its first part was read"
                 break
-            if keys and count % stride == 0:
-                reader.add(timed.rgb)
+            if keys:
+                reader.add(timed.rgb, timed.time)
             prints.add(timed.time, timed.rgb)
             if count in (0, expected // 2):
                 kept.append(timed.rgb)

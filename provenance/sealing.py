@@ -31,12 +31,13 @@ from countermark.provenance.store import Entry, Store
 from countermark.provenance.trust import context_for
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
-from countermark.watermark import Embedder, Key, Reader
+from countermark.watermark import Embedder, Key, Reader, best_payload, resemblance
 from countermark.writer import AudioFeed, VideoWriter, output_error
 
 __all__ = ["Clip", "Sealed", "seal", "seal_clip"]
 
 ENOUGH = 24  # frames from which the payload is read back first
+GLIMPSES, APART = 12, 0.25  # frames, and seconds between them, that payload and mark are fitted to
 TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed)\.mp4$")
 Frame = npt.NDArray[np.uint8]
 
@@ -95,8 +96,9 @@ class _Job:
     maker: Maker
     key: Key
     identity: Identity
+    like: list[Frame]
+    payload: int
     manifest_id: str = field(default_factory=new_manifest_id)
-    payload: int = field(default_factory=lambda: secrets.randbits(64))
     tag: str = field(default_factory=lambda: secrets.token_hex(6))
     fingerprint: Fingerprint | None = None
     seconds: float = 0.0
@@ -130,7 +132,8 @@ def seal_clip(
     """
     settings = settings or load_settings()
     out = _checked_output(Path(out))
-    job = _Job(out, settings, maker, keys_of(settings, create=True)[0], identity or ensure_identity(settings))
+    key, identity, like = keys_of(settings, create=True)[0], identity or ensure_identity(settings), _glimpses(clip)
+    job = _Job(out, settings, maker, key, identity, like, best_payload(resemblance(like, key)))
     with Store(settings.store) as store:
         _sweep(out.parent, store)
         try:
@@ -206,8 +209,19 @@ def _checked_output(out: Path) -> Path:
     return out
 
 
+def _glimpses(clip: Clip) -> list[Frame]:
+    """A few frames of a clip's beginning."""
+    found: list[Frame] = []
+    for timed in clip.frames():
+        if timed.time >= len(found) * APART:
+            found.append(timed.rgb)
+        if len(found) == GLIMPSES:
+            break
+    return found
+
+
 def _mark_and_encode(job: _Job, clip: Clip, strength: str, progress: Callable[[], object]) -> None:
-    embedder = Embedder(clip.width, clip.height, job.payload, job.key, strength)
+    embedder = Embedder(clip.width, clip.height, job.payload, job.key, strength, like=job.like)
     prints, time = FingerprintMaker(), 0.0
     raw = job.temporary("raw")
     try:
@@ -220,7 +234,7 @@ def _mark_and_encode(job: _Job, clip: Clip, strength: str, progress: Callable[[]
                     raise BadMedia("the frame size changes within the video")
                 time = timed.time
                 prints.add(time, timed.rgb)
-                writer.write(time, embedder.mark(timed.rgb))
+                writer.write(time, embedder.mark(timed.rgb, time))
                 audio.pass_on(writer, until=time)
                 progress()
             audio.pass_on(writer)
@@ -235,7 +249,7 @@ def _payload_reads_back(job: _Job) -> bool:
     """Whether the payload is read from the encoded frames: from the first second or two, else from all of them."""
     reader = Reader()
     for count, timed in enumerate(open_source(job.temporary("raw")).frames(), start=1):
-        reader.add(timed.rgb)
+        reader.add(timed.rgb, timed.time)
         if count == ENOUGH and reader.read(job.key).payload == job.payload:
             return True
     return reader.read(job.key).payload == job.payload

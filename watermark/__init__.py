@@ -6,10 +6,11 @@
     marked = embed(frames, 0x0123456789ABCDEF, key)   # uint8, T x H x W x 3, RGB
     read(marked, key)                                 # Reading(tier="payload", payload=..., p_value=...)
 
-The first version's carriers stay the same over the clip, and its search knows scale and crop. See docs/watermark.md.
+See docs/watermark.md for the design, the proof and what it survives.
 """
 
 from countermark.watermark.embedding import STRENGTHS, Embedder, embed, embed_stream
+from countermark.watermark.informed import best_payload, resemblance
 from countermark.watermark.keys import Key, load_key, make_key_file
 from countermark.watermark.reading import Reader, Reading, read, read_stream
 from countermark.watermark.stats import P_FALSE_ALARM
@@ -21,10 +22,12 @@ __all__ = [
     "Key",
     "Reader",
     "Reading",
+    "best_payload",
     "embed",
     "embed_stream",
     "load_key",
     "make_key_file",
     "read",
     "read_stream",
+    "resemblance",
 ]

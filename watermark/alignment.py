@@ -1,164 +1,178 @@
-"""Finds how a clip's lattice lies: scale and shift, from the pilot alone.
-
-A ladder from cheap to dear: first the canvas as it is (every resized copy), then a search over crops by fast Fourier
-transform, then an ascent over scale and shift about the best places. Every alignment that is scored is counted, since
-the count enters the bound on false positives. Rotation, mirroring and perspective are not searched.
-"""
+"""How a lattice lies in a file: a plane homography, scored and climbed by the pilot's standing chips alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from countermark.watermark.carriers import Carrier
-from countermark.watermark.stats import correlation
+from countermark.watermark.carriers import CANVAS, PILOT, Carrier, carriers
+from countermark.watermark.keys import Key
+from countermark.watermark.maps import Maps
 
-__all__ = ["Alignment", "Values", "read_chips", "search"]
+__all__ = ["IDENTITY", "Alignment", "Chips", "climb", "pilot_rho", "read_chips", "sample"]
 
 Floats = npt.NDArray[np.float32]
-SCALES = np.arange(1.0, 0.795, -0.006)  # share of the original canvas that the file shows: crops down to 80 %
-SHIFT = 72  # largest shift of a crop's centre that is searched, in canvas pixels
+EDGE = CANVAS / 2  # a step of 1 moves this far from the centre by one canvas pixel
+AFFINE = ("dx", "dy", "scale", "turn", "stretch", "shear")
+TILT = ("tilt_x", "tilt_y")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignment:
-    """Where the lattice's point (u, v) lies on the file's canvas: (a u + dx, b v + dy) from its centre, in pixels."""
+    """``matrix`` (3 x 3) takes a point of the lattice to the file's canvas; both in canvas pixels from the centre.
 
-    a: float = 1.0
-    b: float = 1.0
-    dx: float = 0.0
-    dy: float = 0.0
+    ``negative``: the file shows the negative of what was marked.
+    """
+
+    matrix: npt.NDArray[np.float64]
+    negative: bool = False
+
+    @property
+    def zoom(self) -> float:
+        """Factor by which the file shows the lattice enlarged."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrix[:2, :2]))))
+
+    def moved(self, name: str, step: float) -> Alignment:
+        """This alignment with one parameter changed, so that the canvas's edge moves by ``step`` pixels."""
+        e = step / EDGE
+        change = {
+            "dx": [[1, 0, step], [0, 1, 0], [0, 0, 1]],
+            "dy": [[1, 0, 0], [0, 1, step], [0, 0, 1]],
+            "scale": [[1 + e, 0, 0], [0, 1 + e, 0], [0, 0, 1]],
+            "turn": [[1, -e, 0], [e, 1, 0], [0, 0, 1]],
+            "stretch": [[1 + e, 0, 0], [0, 1 - e, 0], [0, 0, 1]],
+            "shear": [[1, e, 0], [e, 1, 0], [0, 0, 1]],
+            "tilt_x": [[1, 0, 0], [0, 1, 0], [e / EDGE, 0, 1]],
+            "tilt_y": [[1, 0, 0], [0, 1, 0], [0, e / EDGE, 1]],
+        }[name]
+        return Alignment(np.asarray(change, np.float64) @ self.matrix, self.negative)
+
+    def of(self, points: Floats) -> Floats:
+        """Where points (N x 2) of the lattice lie on the file's canvas."""
+        m = self.matrix
+        x, y = points[:, 0], points[:, 1]
+        w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+        out = np.stack([m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]], -1)
+        return np.asarray(out / np.where(w > 0.1, w, np.inf)[:, None], np.float32)
 
 
-@dataclass(frozen=True)
-class Values:
-    """Chip values of one alignment: for each channel those inside the frame, with their signs and roles."""
-
-    values: tuple[Floats, ...]
-    signs: tuple[Floats, ...]
-    roles: tuple[npt.NDArray[np.int16], ...]
-
-    def weights(self) -> tuple[float, ...]:
-        """Weight of each channel: signal over noise of its pilot chips, never negative."""
-        out = []
-        for value, sign, role in zip(self.values, self.signs, self.roles, strict=True):
-            pilot = role < 0
-            power = float(np.mean(value[pilot] ** 2)) if pilot.any() else 0.0
-            signal = float(np.mean(value[pilot] * sign[pilot])) if pilot.any() else 0.0
-            out.append(max(signal, 0.0) / max(power - signal**2, 1e-9))
-        return tuple(out) if any(out) else (1.0,) * len(out)
-
-    def pilot_rho(self) -> float:
-        """Correlation of all pilot chips, each channel scaled to unit power (no weight that looks at the signs)."""
-        values, signs = [], []
-        for value, sign, role in zip(self.values, self.signs, self.roles, strict=True):
-            pilot = role < 0
-            values.append(value[pilot] / (np.sqrt(np.mean(value**2)) + 1e-9))
-            signs.append(sign[pilot])
-        return correlation(np.concatenate(values), np.concatenate(signs))
+IDENTITY = Alignment(np.eye(3))
 
 
-def read_chips(matched: dict[str, Floats], lattice: tuple[Carrier, ...], at: Alignment) -> Values:
-    """Values of every cell that an alignment puts inside the canvas."""
+@dataclass(frozen=True, eq=False)
+class Chips:
+    """Values of the cells of a band that lie inside the file, with their signs and roles, all of one length.
+
+    ``at`` holds the cells' places on the file's canvas (N x 2); ``index`` their place in the lattice, flattened.
+    """
+
+    values: Floats
+    signs: Floats
+    roles: npt.NDArray[np.int16]
+    at: Floats
+    index: npt.NDArray[np.int64]
+
+    @property
+    def pilot(self) -> npt.NDArray[np.bool_]:
+        """Which of them carry no payload."""
+        return np.asarray(self.roles == PILOT)
+
+
+def sample(maps: Maps, carrier: Carrier, at: Floats, canvas: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Values of a band's map at places of the file's canvas, and which of these are inside it."""
     import cv2
 
-    values, signs, roles = [], [], []
-    for carrier in lattice:
-        image = matched[carrier.channel.name]
-        height, width = image.shape
-        xs = carrier.x * at.a + at.dx + width / 2 - 0.5
-        ys = carrier.x * at.b + at.dy + height / 2 - 0.5
-        inside_x, inside_y = (xs >= 0) & (xs <= width - 1), (ys >= 0) & (ys <= height - 1)
-        grid_x, grid_y = np.meshgrid(xs[inside_x].astype(np.float32), ys[inside_y].astype(np.float32))
-        if grid_x.size == 0:
-            value = np.zeros(0, np.float32)
-        else:
-            value = cv2.remap(image, grid_x, grid_y, cv2.INTER_LINEAR).ravel()
-        part = np.ix_(inside_y, inside_x)
-        values.append(value)
-        signs.append(carrier.sign[part].ravel())
-        roles.append(carrier.role[part].ravel())
-    return Values(tuple(values), tuple(signs), tuple(roles))
+    image = maps.bands[carrier.band.name]
+    height, width = image.shape
+    x = (at[:, 0] * (width / canvas[0]) + (width / 2 - 0.5)).astype(np.float32)
+    y = (at[:, 1] * (height / canvas[1]) + (height / 2 - 0.5)).astype(np.float32)
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    values = np.zeros(len(x), np.float32)
+    if inside.any():
+        # remap takes pictures of up to 32767 pixels on a side: fold the list of places into rows
+        count = int(inside.sum())
+        rows = -(-count // 1024)
+        folded = np.zeros((2, rows * 1024), np.float32)
+        folded[0, :count], folded[1, :count] = x[inside], y[inside]
+        grid = folded.reshape(2, rows, 1024)
+        values[inside] = cv2.remap(image, grid[0], grid[1], cv2.INTER_LINEAR).ravel()[:count]
+    return values, inside
 
 
-def search(matched: dict[str, Floats], lattice: tuple[Carrier, ...], best: int = 2) -> Iterator[tuple[Alignment, int]]:
-    """Candidate alignments, likeliest first, each with the number of alignments scored so far."""
-    here, count = _ascend(matched, lattice, Alignment(), step=0.6)
-    yield here, count
-    peaks, scored = _crops(matched, lattice)
-    count += scored
-    for start in peaks[:best]:
-        here, tried = _ascend(matched, lattice, start, step=1.0)
-        count += tried
-        yield here, count
+@lru_cache(maxsize=8)
+def pilots(key: Key) -> tuple[tuple[Carrier, Floats, Floats], ...]:
+    """Of each band: its carrier, the places (N x 2) of the standing pilot cells, and their signs."""
+    out = []
+    for carrier in carriers(key):
+        use = (carrier.role == PILOT) & ~carrier.changes
+        rows, columns = np.nonzero(use)
+        out.append((carrier, np.stack([carrier.x[columns], carrier.x[rows]], -1), carrier.sign[use]))
+    return tuple(out)
 
 
-def _ascend(
-    matched: dict[str, Floats], lattice: tuple[Carrier, ...], start: Alignment, step: float
-) -> tuple[Alignment, int]:
-    """Climbs the pilot's correlation by steps that halve; a step of scale moves the canvas's edge by ``step``."""
-    here, count = start, 1
-    score = read_chips(matched, lattice, here).pilot_rho()
-    while step > 0.08:
+def pilot_rho(maps: Maps, key: Key, alignment: Alignment, canvas: tuple[int, int]) -> float:
+    """Correlation of the standing pilot chips, each band scaled to unit power (no weight that looks at the signs)."""
+    total, count = 0.0, 0
+    for carrier, places, signs in pilots(key):
+        values, inside = sample(maps, carrier, alignment.of(places), canvas)
+        values = values[inside]
+        power = float(np.mean(values * values)) if values.size else 0.0
+        if power > 0:
+            total += float(values @ signs[inside]) / power**0.5
+            count += values.size
+    rho = total / count**0.5 if count else 0.0
+    return -rho if alignment.negative else rho
+
+
+def climb(
+    maps: Maps,
+    key: Key,
+    start: Alignment,
+    canvas: tuple[int, int],
+    *,
+    step: float,
+    names: Sequence[str] = AFFINE,
+    finest: float = 0.12,
+) -> tuple[Alignment, float, int]:
+    """Climbs the pilot's correlation by steps that halve; returns the place, its rho, and how many were scored."""
+    here, score, count = start, pilot_rho(maps, key, start, canvas), 1
+    while step > finest:
         moved = False
-        for name, size in (("dx", step), ("dy", step), ("a", step / 192), ("b", step / 192)):
-            for sign in (1, -1):
-                there = replace(here, **{name: getattr(here, name) + sign * size})
+        for name in names:
+            for sign in (step, -step):
+                there = here.moved(name, sign)
+                value = pilot_rho(maps, key, there, canvas)
                 count += 1
-                value = read_chips(matched, lattice, there).pilot_rho()
                 if value > score:
                     here, score, moved = there, value, True
                     break
         if not moved:
             step /= 2
-        if count > 400:
+        if count > 600:
             break
-    return here, count
+    return here, score, count
 
 
-def _crops(matched: dict[str, Floats], lattice: tuple[Carrier, ...]) -> tuple[list[Alignment], int]:
-    """Best alignments over all searched crops, by correlation with the pilot in the Fourier domain, and their count."""
-    import cv2
-    from scipy import fft
-
-    height, width = matched["y"].shape
-    size = (fft.next_fast_len(height + 2 * SHIFT, True), fft.next_fast_len(width + 2 * SHIFT, True))
-    pilots = [np.conj(fft.rfft2(_pilot_image(carrier, size))) for carrier in lattice]
-    found: list[tuple[float, Alignment]] = []
-    scored = 0
-    for scale in SCALES:
-        shape = (max(8, round(width * scale)), max(8, round(height * scale)))
-        total = np.zeros(size, np.float32)
-        for carrier, pilot in zip(lattice, pilots, strict=True):
-            image = cv2.resize(matched[carrier.channel.name], shape, interpolation=cv2.INTER_AREA)
-            image = image / (np.sqrt(np.mean(image**2)) + 1e-9)
-            padded = np.zeros(size, np.float32)
-            padded[: shape[1], : shape[0]] = image
-            total += carrier.channel.cell * fft.irfft2(fft.rfft2(padded) * pilot, s=size)
-        # the corner of the image lies where the peak says: in pilot pixels from the pilot image's corner
-        y0, x0 = (size[0] - shape[1]) // 2, (size[1] - shape[0]) // 2
-        rows = np.arange(y0 - SHIFT, y0 + SHIFT + 1)
-        columns = np.arange(x0 - SHIFT, x0 + SHIFT + 1)
-        window = total[np.ix_((-rows) % size[0], (-columns) % size[1])]
-        scored += window.size
-        row, column = np.unravel_index(int(np.argmax(window)), window.shape)
-        u = columns[column] + shape[0] / 2 - size[1] / 2  # the file's centre on the original canvas
-        v = rows[row] + shape[1] / 2 - size[0] / 2
-        a, b = width / shape[0], height / shape[1]
-        found.append((float(window[row, column]), Alignment(a, b, float(-u * a), float(-v * b))))
-    found.sort(key=lambda pair: -pair[0])
-    return [alignment for _, alignment in found], scored
+def read_chips(maps: Maps, key: Key, alignment: Alignment, canvas: tuple[int, int]) -> list[Chips]:
+    """Values of every standing cell that an alignment puts inside the file, band by band."""
+    out = []
+    for carrier in carriers(key):
+        index = np.flatnonzero(~carrier.changes.ravel())
+        out.append(chips_at(maps, carrier, alignment, canvas, index))
+    return out
 
 
-def _pilot_image(carrier: Carrier, size: tuple[int, int]) -> Floats:
-    """The pilot's signs as single pixels on an image with the lattice's origin at its centre."""
-    image = np.zeros(size, np.float32)
-    rows = np.floor(carrier.x + size[0] / 2).astype(int)
-    columns = np.floor(carrier.x + size[1] / 2).astype(int)
-    inside_y, inside_x = (rows >= 0) & (rows < size[0]), (columns >= 0) & (columns < size[1])
-    part = np.ix_(inside_y, inside_x)
-    image[np.ix_(rows[inside_y], columns[inside_x])] = np.where(carrier.pilot, carrier.sign, 0.0)[part]
-    return image
+def chips_at(
+    maps: Maps, carrier: Carrier, alignment: Alignment, canvas: tuple[int, int], index: npt.NDArray[np.int64]
+) -> Chips:
+    """Values of some cells of a band, those inside the file, with their standing signs."""
+    rows, columns = np.divmod(index, carrier.role.shape[1])
+    at = alignment.of(np.stack([carrier.x[columns], carrier.x[rows]], -1))
+    values, inside = sample(maps, carrier, at, canvas)
+    index = index[inside]
+    values = -values[inside] if alignment.negative else values[inside]
+    return Chips(values, carrier.sign.ravel()[index], carrier.role.ravel()[index], at[inside], index)

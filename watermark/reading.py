@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from countermark.watermark.alignment import Alignment, Values, read_chips, search
-from countermark.watermark.carriers import carriers
+from countermark.watermark.alignment import Alignment, Chips, read_chips
+from countermark.watermark.changing import changing_chips
 from countermark.watermark.code import LENGTH, decode
 from countermark.watermark.keys import Key
-from countermark.watermark.residual import Residual, match
+from countermark.watermark.maps import Residuals, level_of
+from countermark.watermark.search import Candidate, search
+from countermark.watermark.slices import Slices
 from countermark.watermark.stats import P_FALSE_ALARM, correlation, payload_p_value, presence_p_value
 
-__all__ = ["Reader", "Reading", "read", "read_stream"]
+__all__ = ["FPS", "Reader", "Reading", "read", "read_stream"]
 
 Frame = npt.NDArray[np.uint8]
-HOPELESS = 1e-3  # bound on presence above which no payload is tried: its chips could not reach the threshold
+FPS = 24.0  # frames per second where nobody says
+HOPEFUL = 1e-2  # bound on presence up to which a payload is tried
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Reading:
     ``tier``: ``payload`` (read with p <= 1e-9), ``present`` (a pilot with p <= 1e-9, but no payload) or ``none``.
     ``payload``: 64 bits as an integer, only in tier ``payload``. ``rho`` and ``p_value`` belong to the payload in
     that tier and to the pilot otherwise; ``p_value`` bounds the chance of such a reading on media made without the
-    key, all alignments, decodings and keys that were tried included. ``scale`` is the share of the original canvas
-    that the file shows; ``frames`` how many were read; ``key_id`` the key that fits best.
+    key, all alignments, decodings and keys that were tried included. ``alignment``: how the lattice lies in the file,
+    its 3 x 3 matrix row by row; ``frames`` how many were read; ``key_id`` the key that fits best.
     """
 
     tier: str
@@ -38,7 +41,7 @@ class Reading:
     rho: float
     p_value: float
     key_id: str | None = None
-    scale: float = 1.0
+    alignment: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     frames: int = 0
 
     @property
@@ -50,6 +53,11 @@ class Reading:
     def hex(self) -> str | None:
         """The payload as 16 hexadecimal digits."""
         return None if self.payload is None else f"{self.payload:016x}"
+
+    @property
+    def scale(self) -> float:
+        """Share of the original canvas's side that the file shows: 1 over its zoom."""
+        return round(1 / Alignment(np.array(self.alignment).reshape(3, 3)).zoom, 4)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -64,26 +72,31 @@ class Reading:
 
 
 class Reader:
-    """Gathers frames one by one, in constant memory, and reads the mark once they have been seen."""
+    """Gathers frames one by one, in bounded memory, and reads the mark once they have been seen."""
 
     def __init__(self) -> None:
-        self._residual: Residual | None = None
+        self._slices: Slices | None = None
+        self._count = 0
 
-    def add(self, frame: Frame) -> None:
-        """Adds a frame (H x W x 3, uint8, RGB); all frames have one size."""
-        if self._residual is None:
-            self._residual = Residual(frame.shape[1], frame.shape[0])
-        self._residual.add(frame)
+    def add(self, frame: Frame, time: float | None = None) -> None:
+        """Adds a frame (H x W x 3, uint8, RGB) shown at ``time`` seconds; all frames have one size.
+
+        Without times, frames are taken to come 24 times a second.
+        """
+        if self._slices is None:
+            self._slices = Slices(frame.shape[1], frame.shape[0])
+        self._slices.add(frame, self._count / FPS if time is None else time)
+        self._count += 1
 
     def read(self, keys: Key | Sequence[Key]) -> Reading:
         """The best reading under any of the keys; several keys are priced into the p-value."""
         ring = [keys] if isinstance(keys, Key) else list(keys)
-        if self._residual is None or not ring:
+        if self._slices is None or not ring:
             return Reading("none", None, 0.0, 1.0)
-        matched = match(self._residual.images())
+        residuals = Residuals(self._slices.finish(), self._slices.canvas)
         best: Reading | None = None
         for key in ring:
-            reading = _read_key(matched, key, len(ring), self._residual.frames)
+            reading = replace(_read_key(residuals, key, len(ring)), frames=self._count)
             if best is None or (reading.tier == "payload", -reading.p_value) > (best.tier == "payload", -best.p_value):
                 best = reading
             if reading.tier == "payload":
@@ -92,55 +105,64 @@ class Reader:
         return best
 
 
-def _read_key(matched: dict[str, npt.NDArray[np.float32]], key: Key, keys: int, frames: int) -> Reading:
-    lattice = carriers(key)
-    best = Reading("none", None, 0.0, 1.0, None, 1.0, frames)
+def _read_key(residuals: Residuals, key: Key, keys: int) -> Reading:
+    best = Reading("none", None, 0.0, 1.0)
     trials = 0
-    for alignment, scored in search(matched, lattice):
-        chips = read_chips(matched, lattice, alignment)
-        rho = chips.pilot_rho()
-        p_value = presence_p_value(rho, scored, keys)
+    for candidate in search(residuals, key):
+        p_value = presence_p_value(candidate.rho, candidate.scored, candidate.rung, keys)
+        place = tuple(float(v) for v in candidate.alignment.matrix.ravel())
         if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
-            best = Reading(tier, None, rho, p_value, key.id, _scale(alignment), frames)
-        if p_value > HOPELESS:
-            continue
+            best = Reading(tier, None, candidate.rho, p_value, key.id, place)
+        if p_value > HOPEFUL and candidate.rung + candidate.scored > 1:
+            continue  # the canvas as it is deserves a trial even where the standing pilot was taken away
         trials += 1
-        payload, rho = _decode(chips)
+        payload, rho = _decode(residuals, key, candidate)
         p_value = payload_p_value(rho, trials, keys)
         if p_value <= P_FALSE_ALARM:
-            return Reading("payload", payload, rho, p_value, key.id, _scale(alignment), frames)
+            return Reading("payload", payload, rho, p_value, key.id, place)
     return best
 
 
-def _decode(chips: Values) -> tuple[int, float]:
-    """The likeliest payload of an alignment's chips, and its rho."""
+def _decode(residuals: Residuals, key: Key, candidate: Candidate) -> tuple[int, float]:
+    """The likeliest payload at an alignment, and its rho."""
+    alignment, canvas = candidate.alignment, residuals.canvas
+    level = level_of(alignment.zoom)
+    chips = read_chips(residuals.best(level), key, alignment, canvas)
+    chips += changing_chips(residuals, key, alignment, level)
     soft = np.zeros(LENGTH, np.float64)
-    values, signs, roles = [], [], []
-    for value, sign, role, weight in zip(chips.values, chips.signs, chips.roles, chips.weights(), strict=True):
-        use = role >= 0
-        values.append(value[use] * np.float32(weight))
-        signs.append(sign[use])
-        roles.append(role[use])
-        soft += np.bincount(roles[-1], values[-1] * signs[-1], minlength=LENGTH)
+    parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int16]]] = []
+    for band in chips:
+        use = ~band.pilot
+        value = band.values[use] * np.float32(_weight(band))
+        parts.append((value, band.signs[use], band.roles[use]))
+        soft += np.bincount(band.roles[use], value * band.signs[use], minlength=LENGTH)
+    values, signs, roles = (np.concatenate(part) for part in zip(*parts, strict=True))
     spread = float(np.std(soft)) or 1.0
-    payload, codeword, _ = decode((2.0 * soft / spread).astype(np.float32))
-    flips = np.concatenate([1.0 - 2.0 * codeword[role] for role in roles])
-    return payload, correlation(np.concatenate(values), (np.concatenate(signs) * flips).astype(np.float32))
+    payloads, words = decode((2.0 * soft / spread).astype(np.float32))
+    rhos = soft @ (1.0 - 2.0 * words.T)  # the same for every variant but for the norm
+    winner = int(np.argmax(rhos))
+    flips = (1.0 - 2.0 * words[winner])[roles]
+    return int(payloads[winner]), correlation(values, (signs * flips).astype(np.float32))
 
 
-def _scale(alignment: Alignment) -> float:
-    return round(1.0 / float(np.sqrt(alignment.a * alignment.b)), 4)
+def _weight(chips: Chips) -> float:
+    """Signal over noise of a band's pilot chips, never negative."""
+    value, sign = chips.values[chips.pilot], chips.signs[chips.pilot]
+    if value.size < 2:
+        return 0.0
+    signal, power = float(np.mean(value * sign)), float(np.mean(value * value))
+    return float(max(signal, 0.02 * power**0.5) / max(power - signal**2, 1e-9))
 
 
-def read_stream(frames: Iterable[Frame], keys: Key | Sequence[Key]) -> Reading:
+def read_stream(frames: Iterable[Frame], keys: Key | Sequence[Key], *, fps: float = FPS) -> Reading:
     """Reads the mark from frames one by one. See :func:`read`."""
     reader = Reader()
-    for frame in frames:
-        reader.add(frame)
+    for index, frame in enumerate(frames):
+        reader.add(frame, index / fps)
     return reader.read(keys)
 
 
-def read(frames: Frame, keys: Key | Sequence[Key]) -> Reading:
-    """Reads the mark of a clip (uint8, T x H x W x 3, RGB) under one key or several."""
-    return read_stream(frames, keys)
+def read(frames: Frame, keys: Key | Sequence[Key], *, fps: float = FPS) -> Reading:
+    """Reads the mark of a clip (uint8, T x H x W x 3, RGB; ``fps`` frames a second) under one key or several."""
+    return read_stream(frames, keys, fps=fps)

@@ -8,9 +8,13 @@ signs of the payload's chips (output of a keyed pseudo-random function) and ``b`
 1. On a video made without the key, ``s`` is uniform and independent of ``z``: alignment, weights and hypotheses saw
    the pilot's subkey alone.
 2. Hoeffding 1963: P(rho(b) >= t) <= exp(-t^2 / 2), for any video, with no model of its content.
-3. The union bound over M decoding trials, 2^64 messages and K keys gives P_FA <= K M 2^64 exp(-t^2 / 2).
+3. The union over 2^64 messages and V variants of the code in a decoding trial gives V 2^64 exp(-t^2 / 2).
+4. Trials come one after another, and each key has its own: trial m of a key is charged m (m + 1), whose inverses add
+   up to 1, and all are charged the number of keys. So P_FA <= K m (m + 1) V 2^64 exp(-t^2 / 2), whatever stops the
+   search.
 
-Presence alone uses the pilot's chips and a union over every alignment that the search has scored.
+Presence alone uses the pilot's chips and a union over every alignment that the search has scored; rung r of the
+ladder is charged 2^(r + 1), whose inverses add up to 1.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from countermark.watermark.code import PAYLOAD_BITS
+from countermark.watermark.code import PAYLOAD_BITS, VARIANTS
 
 __all__ = ["P_FALSE_ALARM", "correlation", "payload_p_value", "presence_p_value"]
 
@@ -34,14 +38,14 @@ def correlation(values: npt.NDArray[np.float32], signs: npt.NDArray[np.float32])
     return float(np.sum(values.astype(np.float64) * signs)) / norm if norm > 0 else 0.0
 
 
-def payload_p_value(rho: float, trials: int, keys: int = 1) -> float:
-    """Bound on the chance of a payload at this rho after ``trials`` decodings with each of ``keys`` keys."""
-    return _bound(rho, math.log(max(trials, 1)) + math.log(max(keys, 1)) + PAYLOAD_BITS * math.log(2))
+def payload_p_value(rho: float, trial: int, keys: int = 1) -> float:
+    """Bound on the chance of a payload at this rho in decoding ``trial`` (from 1) of each of ``keys`` keys."""
+    return _bound(rho, math.log(trial * (trial + 1) * VARIANTS * keys) + PAYLOAD_BITS * math.log(2))
 
 
-def presence_p_value(rho: float, alignments: int, keys: int = 1) -> float:
-    """Bound on the chance of a pilot at this rho after scoring ``alignments`` with each of ``keys`` keys."""
-    return _bound(rho, math.log(max(alignments, 1)) + math.log(max(keys, 1)))
+def presence_p_value(rho: float, alignments: int, rung: int = 0, keys: int = 1) -> float:
+    """Bound on the chance of a pilot at this rho after rung ``rung`` scored ``alignments`` with each of ``keys``."""
+    return _bound(rho, math.log(max(alignments, 1) * keys) + (rung + 1) * math.log(2))
 
 
 def _bound(rho: float, log_union: float) -> float:

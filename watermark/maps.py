@@ -1,0 +1,116 @@
+"""From slices of a clip to maps of its residual, at the scale at which a lattice is thought to lie.
+
+A crop shows the lattice enlarged and a letterbox shows it shrunk, so residuals are made after the picture has been
+brought back by that factor, the *zoom*; four steps an octave are near enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.watermark.carriers import BANDS, pulse
+from countermark.watermark.slices import Planes, join
+
+__all__ = ["Maps", "Residuals", "level_of", "zoom_of"]
+
+Floats = npt.NDArray[np.float32]
+GROUP = 0.5  # seconds of a group of slices whose residual is computed at once
+GROUPS = 24  # groups at most: longer clips have longer ones
+SMALLEST = 48  # pixels on a side of a picture that is worth a look
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Matched residuals of each band, and the zoom at which they were made: ``maps["y"]`` and so on, H x W."""
+
+    bands: dict[str, Floats]
+    zoom: float
+
+    def negated(self) -> Maps:
+        """The maps of the picture's negative."""
+        return Maps({name: -image for name, image in self.bands.items()}, self.zoom)
+
+
+def level_of(zoom: float) -> int:
+    """The nearest of the levels at which maps are made, four an octave."""
+    return round(4 * float(np.log2(max(zoom, 1e-3))))
+
+
+def zoom_of(level: int) -> float:
+    """The zoom of a level."""
+    return float(2.0 ** (level / 4))
+
+
+@dataclass
+class Residuals:
+    """Makes and remembers maps of one clip; ``canvas`` is the file's own canvas, width and height."""
+
+    slices: list[Planes]
+    canvas: tuple[int, int]
+    _whole: dict[int, Maps | None] = field(default_factory=dict)
+    _groups: dict[int, list[Maps]] = field(default_factory=dict)
+
+    def whole(self, level: int = 0) -> Maps | None:
+        """Maps of the mean over all slices, quick to make; None where the picture would be too small."""
+        if level not in self._whole:
+            planes = _zoomed(join(self.slices), zoom_of(level))
+            self._whole[level] = None if planes is None else _matched(*planes, zoom_of(level))
+        return self._whole[level]
+
+    def grouped(self) -> list[list[Planes]]:
+        """The slices, in the groups whose maps :meth:`groups` gives."""
+        total = sum(s.end - s.start for s in self.slices)
+        length = max(GROUP, total / GROUPS) - 1e-3
+        out: list[list[Planes]] = []
+        for piece in self.slices:
+            if out and piece.end - out[-1][0].start <= length + 0.05 and piece.start >= out[-1][-1].start:
+                out[-1].append(piece)
+            else:
+                out.append([piece])
+        return out
+
+    def groups(self, level: int = 0) -> list[Maps]:
+        """Maps of each group of slices."""
+        if level not in self._groups:
+            made = [_zoomed(join(group), zoom_of(level)) for group in self.grouped()]
+            self._groups[level] = [_matched(*planes, zoom_of(level)) for planes in made if planes is not None]
+        return self._groups[level]
+
+    def best(self, level: int = 0) -> Maps:
+        """Maps summed over all groups, weighted by their frames: the most that a clip tells."""
+        weights = [sum(s.frames for s in group) for group in self.grouped()]
+        groups = self.groups(level)
+        total = {b.name: sum(m.bands[b.name] * w for m, w in zip(groups, weights, strict=True)) for b in BANDS}
+        return Maps({name: np.asarray(t / sum(weights), np.float32) for name, t in total.items()}, zoom_of(level))
+
+
+def _zoomed(planes: Planes, zoom: float) -> tuple[Floats, Floats] | None:
+    """Luma and colour, made smaller by ``zoom``, with even sides."""
+    import cv2
+
+    height, width = planes.c.shape[:2]
+    small = round(width / zoom), round(height / zoom)
+    if min(small) < SMALLEST // 2:
+        return None
+    y, c = planes.y.astype(np.float32), planes.c.astype(np.float32)
+    if small == (width, height):
+        return y, c
+    way = cv2.INTER_AREA if zoom > 1 else cv2.INTER_CUBIC
+    y = cv2.resize(y, (2 * small[0], 2 * small[1]), interpolation=way)
+    return np.asarray(y, np.float32), np.asarray(cv2.resize(c, small, interpolation=way), np.float32)
+
+
+def _matched(y: Floats, c: Floats, zoom: float) -> Maps:
+    import torch
+
+    from countermark.watermark.whitener import whitener
+
+    with torch.inference_mode():
+        luma, colour = whitener()(
+            torch.from_numpy(y)[None, None], torch.from_numpy(np.ascontiguousarray(c.transpose(2, 0, 1)))[None]
+        )
+    images = (luma[0, 0].numpy(), colour[0, 0].numpy(), colour[0, 1].numpy())
+    return Maps({band.name: pulse(image) for band, image in zip(BANDS, images, strict=True)}, zoom)
