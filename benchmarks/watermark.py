@@ -1,0 +1,283 @@
+"""How much the watermark shows, what it survives and what it costs: ``countermark bench watermark``.
+
+Clips come from a folder like the detector's (``--data``; only families that the whitener never saw), and from the
+embedded world. Every payload is random and given to ``embed``, which is harder than ``seal``, which may choose its own.
+A payload counts when it is read blind, with the proven bound at 1e-9 or less. With ``--out FILE`` each reading is
+kept as a JSON line, and a run that was broken off goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from countermark.benchmarks._attacks import ATTACKS, GROUPS, Frames
+from countermark.benchmarks._imwatermark import METHODS, available
+from countermark.benchmarks._table import table, wilson
+from countermark.generate.render import render
+from countermark.generate.world import FPS as WORLD_FPS
+from countermark.generate.world import sample_scene
+from countermark.media import open_source
+from countermark.training.whitener import held_out, reencode
+from countermark.watermark import Embedder, Key, Reader, embed, read
+
+PARTS = ("looks", "attacks", "lengths", "cost", "others")
+OTHERS = ("nothing", "H.264 23", "H.264 33", "scale 50 %", "crop 95 %", "mirrored")  # what other methods go through
+OTHER_FRAMES = 8  # frames of a clip that other methods are tried on, for their speed's sake
+LENGTHS = (1, 2, 4, 8, 16)  # seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A named clip: frames (T x H x W x 3, uint8, RGB) and their rate."""
+
+    name: str
+    frames: Frames
+    fps: float
+
+
+def main(argv: list[str]) -> int:
+    """Prints the tables; returns 0."""
+    parser = argparse.ArgumentParser(prog="countermark bench watermark", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with clips.tsv; without it only the embedded world is used")
+    parser.add_argument("--clips", type=int, default=100, help="clips of --data")
+    parser.add_argument("--drawn", type=int, default=20, help="clips of the embedded world")
+    parser.add_argument("--each", type=int, default=6, help="clips of one family at most")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
+    parser.add_argument("--attacks", help="which attacks, separated by semicolons; all by default")
+    parser.add_argument("--out", type=Path, help="keeps readings as JSON lines, and goes on from those it has")
+    parser.add_argument("--share", default="1/1", help="k/n: measure every n-th clip from the k-th on, into --out")
+    parser.add_argument("--small", action="store_true", help="one clip, few attacks: only shows that it runs")
+    args = parser.parse_args(argv)
+    if args.small:
+        args.drawn, args.attacks, args.data = 1, "H.264 28;mirrored", None
+    clips = _clips(args)
+    parts = args.parts.split(",")
+    if "looks" in parts:
+        print(_looks(clips()))
+    if "attacks" in parts:
+        names = args.attacks.split(";") if args.attacks else list(ATTACKS)
+        print(_attacks(clips(), names, _Kept(args.out)))
+    if "lengths" in parts:
+        print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
+    if "cost" in parts:
+        print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
+    if "others" in parts and available():
+        print(_others(clips()))
+    return 0
+
+
+def _clips(args: argparse.Namespace) -> Callable[[], Iterator[Clip]]:
+    """Starts the clips from the beginning each time it is called."""
+    start, step = (int(part) for part in args.share.split("/"))
+    rows: list[dict[str, str]] = []
+    if args.data:
+        with (args.data / "clips.tsv").open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    chosen: list[Path] = []
+    taken: dict[str, int] = defaultdict(int)
+    for row in sorted(rows, key=lambda r: hashlib.sha256(r["file"].encode()).hexdigest()):
+        family, side = row["family_or_source"], (int(row["width"]) * int(row["height"])) ** 0.5
+        if held_out(family) and float(row["seconds"]) >= 2.9 and 235 <= side <= 970 and taken[family] < args.each:
+            taken[family] += 1
+            chosen.append(args.data / row["file"])
+
+    def start_over() -> Iterator[Clip]:
+        for path in chosen[: args.clips][start - 1 :: step]:
+            source = open_source(path)
+            fps = source.facts.fps or 25.0
+            frames = [t.rgb for t, _ in zip(source.frames(), range(round(6 * fps)), strict=False)]
+            yield Clip(str(path.relative_to(args.data)), np.stack(frames), fps)
+        for number in range(args.drawn)[start - 1 :: step]:
+            scene = sample_scene(np.random.default_rng([9, number]))
+            yield Clip(f"world {number}", render(scene, 256, 24), float(WORLD_FPS))
+
+    return start_over
+
+
+def _secrets(clip: Clip) -> tuple[Key, int]:
+    digest = hashlib.sha256(clip.name.encode()).digest()
+    return Key(digest), int.from_bytes(digest[:8], "big")
+
+
+def _marked(clip: Clip) -> Frames:
+    key, payload = _secrets(clip)
+    return embed(clip.frames, payload, key, fps=clip.fps)
+
+
+class _Kept:
+    """Readings that a file of JSON lines remembers."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.lines: dict[tuple[str, str], dict[str, Any]] = {}
+        if path and path.exists():
+            for line in path.read_text().splitlines():
+                entry = json.loads(line)
+                self.lines[entry["clip"], entry["attack"]] = entry
+
+    def get(self, clip: str, attack: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if (clip, attack) not in self.lines:
+            entry = {"clip": clip, "attack": attack, **measure()}
+            self.lines[clip, attack] = entry
+            if self.path:
+                with self.path.open("a") as file:
+                    file.write(json.dumps(entry) + "\n")
+        return self.lines[clip, attack]
+
+
+def _attacks(clips: Iterable[Clip], names: list[str], kept: _Kept) -> str:
+    for clip in clips:
+        if all((clip.name, name) in kept.lines for name in names):
+            continue
+        marked = _marked(clip)
+        for name in names:
+            kept.get(clip.name, name, lambda name=name, clip=clip, marked=marked: _read(clip, marked, name))  # type: ignore[misc]
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in kept.lines.values():
+        found[entry["attack"]].append(entry)
+    rows = []
+    for target, group in GROUPS:
+        for name in group:
+            if entries := found.get(name):
+                right = sum(e["right"] for e in entries)
+                low, high = wilson(right, len(entries))
+                rows.append(
+                    [
+                        name,
+                        str(len(entries)),
+                        f"{100 * right / len(entries):.1f} %",
+                        f"{100 * low:.0f}-{100 * high:.0f}",
+                        f"{100 * target:g} %",
+                        f"{100 * np.mean([e['detected'] for e in entries]):.0f} %",
+                        f"{np.median([e['seconds'] for e in entries]):.1f}",
+                    ]
+                )
+    return table(["attack", "clips", "payload", "95 %", "wanted", "present", "s"], rows) + "\n"
+
+
+def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
+    key, payload = _secrets(clip)
+    frames, fps = ATTACKS[name](marked, clip.fps)
+    start = time.perf_counter()
+    reading = read(np.ascontiguousarray(frames), key, fps=fps)
+    return {
+        "right": reading.payload == payload,
+        "wrong": reading.payload not in (None, payload),
+        "detected": reading.detected,
+        "rho": round(reading.rho, 2),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+
+
+def _looks(clips: Iterable[Clip]) -> str:
+    figures: dict[str, list[float]] = defaultdict(list)
+    for clip in clips:
+        marked = _marked(clip)
+        apart = marked.astype(np.float32) - clip.frames
+        figures["PSNR, clip (dB)"].append(float(10 * np.log10(255**2 / np.mean(apart**2))))
+        figures["PSNR, worst frame (dB)"].append(min(10 * np.log10(255**2 / np.mean(d**2)) for d in apart))
+        some = range(0, len(marked), max(1, len(marked) // 6))
+        figures["SSIM of luma"].append(float(np.mean([_ssim(clip.frames[i], marked[i]) for i in some])))
+        flat = [value for i in some if (value := _flat_rms(clip.frames[i], marked[i])) is not None]
+        if flat:
+            figures["luma rms on flat places"].append(float(np.sqrt(np.mean(flat))))
+    rows = [
+        [name, str(len(v)), *(f"{x:.4g}" for x in (np.mean(v), np.min(v), np.max(v)))] for name, v in figures.items()
+    ]
+    return table(["looks", "clips", "mean", "least", "most"], rows) + "\n"
+
+
+def _grey(frame: Frames) -> Any:
+    return cv2.cvtColor(frame.astype(np.float32), cv2.COLOR_RGB2GRAY)
+
+
+def _ssim(a: Frames, b: Frames) -> float:
+    """Structural similarity of luma, Gaussian windows of 1.5 pixels (Wang et al. 2004)."""
+    x, y = _grey(a), _grey(b)
+    mx, my, xx, yy, xy = (cv2.GaussianBlur(i, (0, 0), 1.5) for i in (x, y, x * x, y * y, x * y))
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    top = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2)
+    return float(np.mean(top / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2))))
+
+
+def _flat_rms(a: Frames, b: Frames) -> float | None:
+    """Mean square difference of luma where the original's local deviation is under 2 steps; None where nothing is."""
+    x, d = _grey(a), _grey(b) - _grey(a)
+    side = max(9, a.shape[0] // 30) | 1
+    mean = cv2.blur(x, (side, side))
+    flat = cv2.blur(x * x, (side, side)) - mean * mean < 4
+    return float(np.mean(d[flat] ** 2)) if flat.sum() > 500 else None
+
+
+def _lengths(clips: Iterable[Clip], lengths: tuple[int, ...]) -> str:
+    """Longer clips from one: played forth and back, so that the picture goes on moving."""
+    right: dict[tuple[str, int], list[bool]] = defaultdict(list)
+    for clip in list(clips)[:12]:
+        key, payload = _secrets(clip)
+        there_and_back = np.concatenate([clip.frames, clip.frames[::-1]])
+        for seconds in lengths:
+            count = round(seconds * clip.fps)
+            frames = np.concatenate([there_and_back] * -(-count // len(there_and_back)))[:count]
+            marked = embed(frames, payload, key, fps=clip.fps)
+            for name, crf in (("H.264 33", 33), ("H.264 38", 38)):
+                seen = reencode(marked, clip.fps, "libx264", crf)
+                right[name, seconds].append(read(seen, key, fps=clip.fps).payload == payload)
+    rows = [
+        [name, *(f"{sum(right[name, s])}/{len(right[name, s])}" for s in lengths)] for name in ("H.264 33", "H.264 38")
+    ]
+    return table(["payload read after", *(f"{s} s" for s in lengths)], rows) + "\n"
+
+
+def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
+    """Frames a second of one process, and seconds that a search in vain takes."""
+    rows = []
+    rng = np.random.default_rng(0)
+    for width, height in sizes:
+        small = [rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8) for _ in range(2)]
+        first, last = (cv2.resize(s, (width, height), interpolation=cv2.INTER_CUBIC) for s in small)
+        still = [cv2.addWeighted(first, 1 - k / 30, last, k / 30, 0) for k in range(30)]
+        key = Key(bytes(32))
+        embedder = Embedder(width, height, 5, key, like=still[:2])
+        start = time.perf_counter()
+        marked = [embedder.mark(frame, i / 30) for i, frame in enumerate(still * seconds)]
+        marking = len(marked) / (time.perf_counter() - start)
+        start = time.perf_counter()
+        reader = Reader()
+        for i, frame in enumerate(marked):
+            reader.add(frame, i / 30)
+        found = reader.read(key)
+        reading = len(marked) / (time.perf_counter() - start)
+        start = time.perf_counter()
+        reader.read(Key(bytes([1]) * 32))
+        vain = time.perf_counter() - start
+        rows.append([f"{width}x{height}", f"{marking:.0f}", f"{reading:.0f}", found.tier, f"{vain:.1f}"])
+    return table(["size", "mark, frames/s", "read, frames/s", "tier", "search in vain, s"], rows) + "\n"
+
+
+def _others(clips: Iterable[Clip]) -> str:
+    """invisible-watermark's methods and ours on the same few frames: payloads recovered whole."""
+    right: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for clip in list(clips)[:20]:
+        short = Clip(clip.name, clip.frames[:OTHER_FRAMES], clip.fps)
+        key, payload = _secrets(short)
+        for name in OTHERS:
+            frames, fps = ATTACKS[name](_marked(short), short.fps)
+            right["countermark, 64 bits", name].append(read(frames, key, fps=fps).payload == payload)
+            for method in METHODS:
+                marked = method.embed(short.frames, payload)
+                right[method.title, name].append(method.read(ATTACKS[name](marked, short.fps)[0], payload))
+    titles = list(dict.fromkeys(title for title, _ in right))
+    rows = [[title, *(f"{sum(right[title, n])}/{len(right[title, n])}" for n in OTHERS)] for title in titles]
+    return table([f"method, {OTHER_FRAMES} frames", *OTHERS], rows) + "\n"
