@@ -147,8 +147,8 @@ def _templates(path: Path) -> list[Template]:
         slots = {label: dict(entry[label]) for label in ("shared", "benign", "harmful")}
         if set(slots["benign"]) != set(slots["harmful"]):
             raise BadSettings(f"{path.name}, {entry['kind']}: benign and harmful slots differ")
-        lists = {"categories": tuple(entry["categories"]), "frames": tuple(entry["frames"])}
-        found.append(Template(lang=table["lang"], kind=entry["kind"], pairs=entry["pairs"], **lists, **slots))
+        names = (entry["kind"], tuple(entry["categories"]), entry["pairs"], tuple(entry["frames"]))
+        found.append(Template(table["lang"], *names, **slots))
     return found
 
 
