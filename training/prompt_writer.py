@@ -144,11 +144,20 @@ def _templates(path: Path) -> list[Template]:
         table = tomllib.load(file)
     found = []
     for entry in table["template"]:
-        slots = {label: dict(entry[label]) for label in ("shared", "benign", "harmful")}
-        if set(slots["benign"]) != set(slots["harmful"]):
+        if set(entry["benign"]) != set(entry["harmful"]):
             raise BadSettings(f"{path.name}, {entry['kind']}: benign and harmful slots differ")
-        names = (entry["kind"], tuple(entry["categories"]), entry["pairs"], tuple(entry["frames"]))
-        found.append(Template(table["lang"], *names, **slots))
+        found.append(
+            Template(
+                lang=table["lang"],
+                kind=entry["kind"],
+                categories=tuple(entry["categories"]),
+                pairs=entry["pairs"],
+                frames=tuple(entry["frames"]),
+                shared=entry["shared"],
+                benign=entry["benign"],
+                harmful=entry["harmful"],
+            )
+        )
     return found
 
 
