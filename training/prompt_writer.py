@@ -32,7 +32,18 @@ from typing import Any, Final
 
 from countermark.errors import BadSettings
 
-__all__ = ["CATEGORIES", "FOLDER", "LANGUAGES", "Row", "Template", "near_twins", "read_rows", "tokens", "write"]
+__all__ = [
+    "CATEGORIES",
+    "FOLDER",
+    "LANGUAGES",
+    "Row",
+    "Template",
+    "count",
+    "near_twins",
+    "read_rows",
+    "tokens",
+    "write",
+]
 
 FOLDER: Final = Path(__file__).parent / "prompts"
 TEMPLATES: Final = "templates.jsonl"
@@ -223,12 +234,43 @@ def _alike(a: frozenset[str], b: frozenset[str]) -> bool:
     return common > NEAR * (len(a) + len(b) - common)
 
 
+def count(rows: Sequence[Row]) -> str:
+    """Tables in Markdown: rows by language and label, by category and language, by kind."""
+    labels = Counter((row.lang, row.label) for row in rows)
+    written = Counter(row.lang for row in rows if row.source == "written")
+    categories = Counter((category, row.lang) for row in rows for category in row.categories)
+    kinds = Counter((row.kind, row.label) for row in rows)
+    by_lang = [(lang, labels[lang, "benign"], labels[lang, "harmful"], written[lang]) for lang in LANGUAGES]
+    ends = [(row.label, row.source) for row in rows]
+    total = ("all", *(sum(key in end for end in ends) for key in ("benign", "harmful", "written")))
+    first = ("en", "de", "fr", "es")
+    by_category = [
+        (name, *(categories[name, lang] for lang in first), sum(categories[name, lang] for lang in LANGUAGES[4:]))
+        for name in CATEGORIES
+    ]
+    by_kind = [(kind, kinds[kind, "benign"], kinds[kind, "harmful"]) for kind in sorted({row.kind for row in rows})]
+    return "\n\n".join((
+        _table(("language", "benign", "harmful", "of these written"), [*by_lang, total]),
+        _table(("category", *first, "the twelve others"), by_category),
+        _table(("kind", "benign", "harmful"), by_kind),
+    ))  # fmt: skip
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    cells = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in cells)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the template rows."""
+    """Write the template rows, or count all rows."""
     parser = argparse.ArgumentParser(prog="prompt_writer", description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the word tables are and the rows go")
-    folder = parser.parse_args(arguments).folder
-    print(f"{write(folder)} rows in {folder / TEMPLATES}")
+    parser.add_argument("--count", action="store_true", help="write nothing, print tables of all rows")
+    options = parser.parse_args(arguments)
+    if options.count:
+        print(count(read_rows(options.folder)))
+    else:
+        print(f"{write(options.folder)} rows in {options.folder / TEMPLATES}")
 
 
 if __name__ == "__main__":
