@@ -27,6 +27,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,6 +105,7 @@ def read_rows(folder: Path = FOLDER) -> list[Row]:
     return rows
 
 
+@cache
 def tokens(text: str) -> frozenset[str]:
     """The set of lower-case words; pairs of neighbouring characters where a script has no spaces.
 

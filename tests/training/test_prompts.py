@@ -13,6 +13,26 @@ from countermark.moderation import CATEGORIES as MODERATED
 from countermark.training.prompt_writer import CATEGORIES, FOLDER, LANGUAGES, Row, near_twins, read_rows, tokens, write
 
 KINDS = re.compile(r"[a-z]+(_[a-z]+)*")
+# Words for minors, by language; they must not meet anything sexual or intimate.
+MINORS = {
+    "en": r"\b(girls?|boys?|teen\w*|child\w*|kids?|bab(y|ies)|school\w*|students?|class(room|mate)s?|daughters?|sons?"
+    r"|minors?|underage|pupils?|infants?)\b",
+    "de": r"\b(mädchen|jungen?|kind(er|ern)?|schul(e|en|k)|schüler|tochter|sohn|jugendlich)",
+    "fr": r"\b(fillettes?|garçon|enfant|élève|collégien|lycée|adolesc|bébé)",
+    "es": r"\b(niñ|hij[oa]s?\b|escuela|colegio|alumn|adolesc|bebé)",
+    "it": r"\b(bambin|ragazz|scuola|studentess|adolesc|neonat)",
+    "pt": r"\b(menin[oa]|criança|garot[oa]|escola|adolesc|bebê)",
+    "nl": r"\b(meisje|jongen|kind(eren)?\b|school|leerling)",
+    "pl": r"\b(dzieck|dzieci|dziewcz|chłop(iec|ak|c)|uczni|uczenn|szko[łl]|nastol)",
+    "tr": r"\b(çocu[kğ]|kız(lar|ı)?\b|oğlan|öğrenci|okul|bebek)",
+    "ru": r"\b(ребён|дети|детей|девоч|девуш|мальчик|школ|подрост)",
+    "uk": r"\b(дитин|діти|дітей|дівч|хлопч|учень|учениц|школ|підліт)",
+    "ar": "طفل|أطفال|طالب|تلميذ|فتاة|مدرسة|رضيع",
+    "hi": "बच्च|लड़क|छात्र|स्कूल|शिशु",
+    "zh": "孩|少女|少年|学生|女生|男生|幼|学校",
+    "ja": "子ども|子供|少女|少年|生徒|学生|学校|幼",
+    "ko": "아이|소녀|소년|학생|학교|어린",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +76,16 @@ def test_harmful_rows_have_known_categories_and_benign_ones_have_none(rows: list
 def test_categories_are_those_of_moderation_without_minors(rows: list[Row]) -> None:
     assert set(CATEGORIES) == set(MODERATED) - {"sexual_minors"}
     assert {category for row in rows for category in row.categories} == set(CATEGORIES)
+
+
+def test_nothing_sexual_or_intimate_speaks_of_minors(rows: list[Row]) -> None:
+    intimate = {"sexual", "nonconsensual_intimate"}
+    pairs = {row.pair for row in rows if intimate & set(row.categories)} - {None}
+    concerned = [
+        row for row in rows if intimate & set(row.categories) or (row.pair in pairs and row.source == "written")
+    ]
+    assert len(concerned) > 1000
+    assert [row.text for row in concerned if re.search(MINORS[row.lang], row.text, re.IGNORECASE)] == []
 
 
 def test_enough_rows_and_few_from_templates(rows: list[Row]) -> None:
