@@ -151,12 +151,14 @@ def _attack(dice: random.Random, frames: Frames, fps: float) -> Frames:
 def reencode(frames: Frames, fps: float, codec: str, crf: int, preset: str | None = None) -> Frames:
     """Frames (T x H x W x 3, uint8) after a codec of PyAV at a constant quality; odd last rows and columns are lost."""
     import io
+    import os
     from fractions import Fraction
 
     import av
     import av.logging
 
     av.logging.set_libav_level(av.logging.PANIC)
+    os.environ.setdefault("SVT_LOG", "0")  # its encoder writes to stderr by itself
     options = {"crf": str(crf)}
     if codec == "libvpx-vp9":
         options |= {"b": "0", "cpu-used": "4", "deadline": "good"}
@@ -218,7 +220,8 @@ def _train(args: argparse.Namespace) -> None:
         if step % 200 == 0:
             with torch.no_grad():
                 figures = _agreement(average, *_batch(held, np.random.default_rng(1), 96)).mean(0)
-            line = f"{step},{time.monotonic() - first:.0f},{-float(loss):.4f}," + ",".join(f"{f:.4f}" for f in figures)
+            passed_s, agreed = time.monotonic() - first, -float(loss.detach())
+            line = f"{step},{passed_s:.0f},{agreed:.4f}," + ",".join(f"{f:.4f}" for f in figures)
             with (args.runs / "whitener.csv").open("a") as file:
                 file.write(line + "\n")
             torch.save(

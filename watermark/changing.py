@@ -42,7 +42,7 @@ def changing_chips(residuals: Residuals, key: Key, alignment: Alignment, level: 
     gram = values[:, pilot] @ values[:, pilot].T
     best, weights = 0.0, None
     for course in _courses(tuple(times)):
-        norm = float(np.sqrt(np.einsum("gk,gh,hk->", course, gram, course, optimize=True)))
+        norm = float(np.sqrt(max(0.0, np.sum((gram @ course) * course))))
         rho = float(np.sum(course * agree)) / norm if norm > 0 else 0.0
         if rho > best:
             best, weights = rho, course

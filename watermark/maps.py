@@ -6,6 +6,7 @@ brought back by that factor, the *zoom*; four steps an octave are near enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,8 +51,16 @@ class Residuals:
 
     slices: list[Planes]
     canvas: tuple[int, int]
+    _grouped: list[list[Planes]] | None = None
     _whole: dict[int, Maps | None] = field(default_factory=dict)
     _groups: dict[int, list[Maps]] = field(default_factory=dict)
+
+    def only(self, groups: Sequence[int]) -> Residuals:
+        """The residuals of some groups alone; what was made of them is kept."""
+        grouped = self.grouped()
+        part = Residuals([piece for i in groups for piece in grouped[i]], self.canvas, [grouped[i] for i in groups])
+        part._groups = {level: [maps[i] for i in groups] for level, maps in self._groups.items()}
+        return part
 
     def whole(self, level: int = 0) -> Maps | None:
         """Maps of the mean over all slices, quick to make; None where the picture would be too small."""
@@ -62,6 +71,8 @@ class Residuals:
 
     def grouped(self) -> list[list[Planes]]:
         """The slices, in the groups whose maps :meth:`groups` gives."""
+        if self._grouped is not None:
+            return self._grouped
         total = sum(s.end - s.start for s in self.slices)
         length = max(GROUP, total / GROUPS) - 1e-3
         out: list[list[Planes]] = []
@@ -70,6 +81,7 @@ class Residuals:
                 out[-1].append(piece)
             else:
                 out.append([piece])
+        self._grouped = out
         return out
 
     def groups(self, level: int = 0) -> list[Maps]:

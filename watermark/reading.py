@@ -14,14 +14,16 @@ from countermark.watermark.changing import changing_chips
 from countermark.watermark.code import LENGTH, decode
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Residuals, level_of
-from countermark.watermark.search import Candidate, search
+from countermark.watermark.search import likeliest_window, search
 from countermark.watermark.slices import Slices
 from countermark.watermark.stats import P_FALSE_ALARM, correlation, payload_p_value, presence_p_value
+from countermark.watermark.stretches import Stretch, stretches_of
 
 __all__ = ["FPS", "Reader", "Reading", "read", "read_stream"]
 
 Frame = npt.NDArray[np.uint8]
 FPS = 24.0  # frames per second where nobody says
+MOST_PAYLOADS = 4  # different payloads that are looked for in one file
 HOPEFUL = 1e-2  # bound on presence up to which a payload is tried
 
 
@@ -33,7 +35,9 @@ class Reading:
     ``payload``: 64 bits as an integer, only in tier ``payload``. ``rho`` and ``p_value`` belong to the payload in
     that tier and to the pilot otherwise; ``p_value`` bounds the chance of such a reading on media made without the
     key, all alignments, decodings and keys that were tried included. ``alignment``: how the lattice lies in the file,
-    its 3 x 3 matrix row by row; ``frames`` how many were read; ``key_id`` the key that fits best.
+    its 3 x 3 matrix row by row; ``frames`` how many were read; ``key_id`` the key that fits best. ``stretches``:
+    which seconds carry which payload, in order of time; several payloads may be in one file, and ``payload`` is the
+    one that fills most of it. ``variant``: which form of the codeword; ``negative``: whether the picture is one.
     """
 
     tier: str
@@ -43,6 +47,9 @@ class Reading:
     key_id: str | None = None
     alignment: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     frames: int = 0
+    stretches: tuple[Stretch, ...] = ()
+    variant: int = 0
+    negative: bool = False
 
     @property
     def detected(self) -> bool:
@@ -68,6 +75,7 @@ class Reading:
             "p_value": self.p_value,
             "tier": self.tier,
             "key_id": self.key_id,
+            "stretches": [{"start": s.start, "end": s.end, "payload": f"{s.payload:016x}"} for s in self.stretches],
         }
 
 
@@ -106,27 +114,78 @@ class Reader:
 
 
 def _read_key(residuals: Residuals, key: Key, keys: int) -> Reading:
+    """The reading of a key: of the whole file, else of its likeliest stretch; then of what it leaves unexplained."""
+    budget = _Budget(keys)
+    best = _read_part(residuals, key, budget)
+    if best.tier != "payload":
+        window = likeliest_window(residuals, key)
+        if window is not None:
+            part = _read_part(residuals.only(window), key, budget, thorough=False)
+            best = part if (part.tier == "payload", -part.p_value) > (False, -best.p_value) else best
+    if best.tier != "payload":
+        return best
+    alignment = Alignment(np.array(best.alignment).reshape(3, 3), best.negative)
+    found: list[Stretch] = []
+    reading = best
+    while reading.tier == "payload" and reading.payload is not None:
+        more = stretches_of(residuals, key, alignment, reading.payload, reading.variant)
+        found += more or (Stretch(0.0, 0.0, reading.payload, ()),)
+        taken = {piece for stretch in found for piece in stretch.pieces}
+        rest = [i for i in range(len(residuals.grouped())) if i not in taken]
+        if not more or not rest or len({s.payload for s in found}) >= MOST_PAYLOADS:
+            break
+        reading = _read_at(residuals.only(rest), key, alignment, budget)
+        if reading.payload in {s.payload for s in found}:
+            break
+    if found[0].pieces:
+        longest = max(found, key=lambda s: s.end - s.start)
+        best = best if longest.payload == best.payload else replace(best, payload=longest.payload)
+    return replace(best, stretches=tuple(sorted(found, key=lambda s: s.start)))
+
+
+@dataclass
+class _Budget:
+    """What a key's readings have tried so far."""
+
+    keys: int
+    trials: int = 0
+
+
+def _read_part(residuals: Residuals, key: Key, budget: _Budget, *, thorough: bool = True) -> Reading:
     best = Reading("none", None, 0.0, 1.0)
-    trials = 0
     for candidate in search(residuals, key):
-        p_value = presence_p_value(candidate.rho, candidate.scored, candidate.rung, keys)
-        place = tuple(float(v) for v in candidate.alignment.matrix.ravel())
+        if candidate.rung and not thorough:
+            break
+        p_value = presence_p_value(candidate.rho, candidate.scored, candidate.rung, budget.keys)
+        place = candidate.alignment
         if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
-            best = Reading(tier, None, candidate.rho, p_value, key.id, place)
+            best = Reading(tier, None, candidate.rho, p_value, key.id, _flat(place), negative=place.negative)
         if p_value > HOPEFUL and candidate.rung + candidate.scored > 1:
             continue  # the canvas as it is deserves a trial even where the standing pilot was taken away
-        trials += 1
-        payload, rho = _decode(residuals, key, candidate)
-        p_value = payload_p_value(rho, trials, keys)
-        if p_value <= P_FALSE_ALARM:
-            return Reading("payload", payload, rho, p_value, key.id, place)
+        reading = _read_at(residuals, key, place, budget)
+        if reading.tier == "payload":
+            return reading
     return best
 
 
-def _decode(residuals: Residuals, key: Key, candidate: Candidate) -> tuple[int, float]:
-    """The likeliest payload at an alignment, and its rho."""
-    alignment, canvas = candidate.alignment, residuals.canvas
+def _read_at(residuals: Residuals, key: Key, place: Alignment, budget: _Budget) -> Reading:
+    """One decoding at an alignment."""
+    budget.trials += 1
+    payload, variant, rho = _decode(residuals, key, place)
+    p_value = payload_p_value(rho, budget.trials, budget.keys)
+    if p_value > P_FALSE_ALARM:
+        return Reading("none", None, rho, p_value, key.id)
+    return Reading("payload", payload, rho, p_value, key.id, _flat(place), variant=variant, negative=place.negative)
+
+
+def _flat(alignment: Alignment) -> tuple[float, ...]:
+    return tuple(float(v) for v in alignment.matrix.ravel())
+
+
+def _decode(residuals: Residuals, key: Key, alignment: Alignment) -> tuple[int, int, float]:
+    """The likeliest payload at an alignment, its variant, and its rho."""
+    canvas = residuals.canvas
     level = level_of(alignment.zoom)
     chips = read_chips(residuals.best(level), key, alignment, canvas)
     chips += changing_chips(residuals, key, alignment, level)
@@ -143,7 +202,7 @@ def _decode(residuals: Residuals, key: Key, candidate: Candidate) -> tuple[int, 
     rhos = soft @ (1.0 - 2.0 * words.T)  # the same for every variant but for the norm
     winner = int(np.argmax(rhos))
     flips = (1.0 - 2.0 * words[winner])[roles]
-    return int(payloads[winner]), correlation(values, (signs * flips).astype(np.float32))
+    return int(payloads[winner]), winner, correlation(values, (signs * flips).astype(np.float32))
 
 
 def _weight(chips: Chips) -> float:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from countermark.watermark.alignment import AFFINE, TILT, Alignment, climb, pilot_rho, pilots
+from countermark.watermark.alignment import AFFINE, TILT, Alignment, climb, pilot_rho, pilots, sample
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Maps, Residuals, level_of
 
-__all__ = ["Candidate", "search"]
+__all__ = ["Candidate", "likeliest_window", "search"]
 
 Floats = npt.NDArray[np.float32]
+SPLICED = 4  # groups from which on a stretch may be looked for
 CLIMBED = 4  # places of a rung that are climbed
 PROMISING = 4.5  # rho below which a place is climbed no further
 GRID = 512  # side of the grids that are transformed, in half canvas pixels
@@ -55,6 +56,32 @@ def search(residuals: Residuals, key: Key) -> Iterator[Candidate]:
         yield Candidate(here, rho, 0, count)
     for rung, matrices in enumerate(_rungs(), start=1):
         yield from _rung(residuals, key, matrices, rung)
+
+
+def likeliest_window(residuals: Residuals, key: Key) -> list[int] | None:
+    """The run of groups whose standing pilots agree best on the canvas as it is, if it is not the whole file.
+
+    Only the canvas as it is: a stretch that was both spliced in and cropped is found where it fills most of the file.
+    """
+    count = len(residuals.grouped())
+    if count < SPLICED:
+        return None
+    rows = []
+    for maps in residuals.groups(0):
+        row = []
+        for carrier, places, signs in pilots(key):
+            values, _ = sample(maps, carrier, places, residuals.canvas)
+            row.append(values * signs / (float(np.sqrt(np.mean(values * values))) + 1e-9))
+        rows.append(np.concatenate(row))
+    sums = np.vstack([np.zeros(len(rows[0])), np.cumsum(rows, 0)])
+    best, window = 0.0, None
+    for length in range(2, count):
+        parts = sums[length:] - sums[:-length]
+        rhos = parts.sum(1) / np.sqrt((parts * parts).sum(1) + 1e-9)
+        if rhos.max() > best:
+            best, start = float(rhos.max()), int(np.argmax(rhos))
+            window = list(range(start, start + length))
+    return window
 
 
 def _rungs() -> list[list[npt.NDArray[np.float64]]]:
