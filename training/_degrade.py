@@ -125,15 +125,15 @@ def encode(frames: Sequence[Timed], codec: str, crf: int) -> list[Timed]:
         "libx265": {"crf": str(crf), "preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1"},
         "libvpx-vp9": {"crf": str(round(crf * 63 / 51)), "b": "0", "deadline": "realtime", "cpu-used": "8"},
     }[codec]
+    rate = max(1, round((len(frames) - 1) / max(frames[-1].time - frames[0].time, 1e-3)))
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
-        stream: Any = container.add_stream(codec, rate=30, options=options)
+        stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = *frames[0].rgb.shape[:2], "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-        for timed in frames:
+        for i, timed in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(timed.rgb, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = round(timed.time * 1000), Fraction(1, 1000)
+            frame.pts, frame.time_base = i, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     file.seek(0)
