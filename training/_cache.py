@@ -96,9 +96,8 @@ def load_frames(path: Path, longest: float = LONGEST) -> list[Timed]:
     frames: list[Timed] = []
     try:
         for timed in open_source(path).frames():
-            if timed.time > longest:
-                break
-            frames.append(timed)
+            if timed.time <= longest:  # decoded to the end: FFmpeg's threads can hang when they are left midway
+                frames.append(timed)
     except BadMedia:
         if not frames:
             raise

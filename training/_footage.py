@@ -155,7 +155,7 @@ def weights(clips: Sequence[Clip], *, matched: float = 0.5) -> npt.NDArray[np.fl
         for value in np.unique(band):
             here = band == value
             mine, other = weight[here & kind].sum() + 1e-9, weight[here & ~kind].sum() + 1e-9
-            mine, other = mine / weight[kind].sum(), other / max(weight[~kind].sum(), 1e-9)
+            mine, other = mine / max(weight[kind].sum(), 1e-9), other / max(weight[~kind].sum(), 1e-9)
             for chosen, odds in ((here & kind, other / mine), (here & ~kind, mine / other)):
                 weight[chosen] *= np.clip(odds, 1 / 6, 6) ** (matched / 2)
     for chosen in (kind, ~kind):

@@ -20,6 +20,8 @@ from countermark.training._footage import Clip
 
 __all__ = ["crops_of", "make_pairs"]
 
+Frame = npt.NDArray[np.uint8]
+
 CROP = 96
 SIDE = 256  # pixels of the part that goes through an auto-encoder
 MOST = 16  # frames of it
@@ -87,9 +89,12 @@ def _pair(
     if len(fake) < FRAMES:
         return
     rows, columns = fake[0].shape[:2]
+    real = [np.ascontiguousarray(f.rgb[:rows, :columns]) for f in part[: len(fake)]]
+    if rng.random() < 0.6:
+        real = _as_soft(real, fake)
     twins = {
         kind: [Timed(f.time, rgb) for f, rgb in zip(part, fake, strict=False)],
-        f"{kind}#real": [Timed(f.time, np.ascontiguousarray(f.rgb[:rows, :columns])) for f in part[: len(fake)]],
+        f"{kind}#real": [Timed(f.time, rgb) for f, rgb in zip(part, real, strict=False)],
     }
     settings = draw(rng) if rng.random() < 0.75 else Settings((("libx264", int(rng.integers(14, 24))),))
     seed = int(rng.integers(1 << 32))
@@ -99,6 +104,22 @@ def _pair(
         except BadMedia:
             made = []
         shelf.add(f"{name}#{label}", windows_of(made, 1), settings.to_json())
+
+
+def _as_soft(real: list[Frame], fake: list[Frame]) -> list[Frame]:
+    """The real twin, blurred until its fine detail is as weak as the fake's: else blur is all that there is to learn."""
+    aim = _detail(fake[len(fake) // 2])
+    soft = [real]
+    for sigma in (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.5):
+        if _detail(soft[-1][len(real) // 2]) <= aim:
+            break
+        soft.append([np.asarray(cv2.GaussianBlur(f, (0, 0), sigma), np.uint8) for f in real])
+    return min(soft, key=lambda r: abs(_detail(r[len(r) // 2]) - aim))
+
+
+def _detail(frame: Frame) -> float:
+    """Mean size of the Laplacian of a frame's green."""
+    return float(np.abs(cv2.Laplacian(frame[..., 1], cv2.CV_16S)).mean())
 
 
 def _part(frames: list[Timed], rng: np.random.Generator) -> list[Timed]:

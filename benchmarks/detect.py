@@ -1,0 +1,187 @@
+"""Figures of the classifier on clips that it has not seen, by grouped folds: ``countermark bench detect --data DIR``.
+
+Families, sources, repositories and videos are never split: each clip is judged by the network that was trained without
+its group, and fusion and calibration are fitted without its fold. ``--cache`` and ``--runs`` are those of
+``countermark train detector``. ``--small`` makes its own clips and trains for seconds: it shows that all of it runs,
+and its figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.benchmarks._rates import HEAD, Held, bands_rows, controls_rows, family_rows, line, source_rows
+from countermark.benchmarks._table import table
+from countermark.training import _scores as scoring
+from countermark.training import detector
+from countermark.training._cache import RANDOM, VARIANTS, Shelf
+from countermark.training._footage import Clip, bands, read_footage
+from countermark.training._metrics import auc
+
+__all__ = ["main"]
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+FALSE_ALARMS = 0.01
+
+
+def main(argv: list[str]) -> int:
+    """Prints the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="countermark bench detect", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a folder of clips with clips.tsv")
+    parser.add_argument("--cache", type=Path, help="patches, as the trainer keeps them")
+    parser.add_argument("--runs", type=Path, help="networks and scores, as the trainer keeps them")
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--small", action="store_true", help="clips that it makes itself, seconds of training")
+    args = parser.parse_args(argv)
+    if args.small:
+        with tempfile.TemporaryDirectory() as folder:
+            _small(Path(folder))
+        return 0
+    if not (args.data and args.cache and args.runs):
+        parser.error("it needs --data, --cache and --runs, or --small")
+    _report(args.data, args.cache, args.runs, args.folds, args.seed)
+    return 0
+
+
+def _small(folder: Path) -> None:
+    """Trains and reports on eight tiny clips of each class."""
+    make_footage(folder / "data")
+    where = ["--data", str(folder / "data"), "--cache", str(folder / "cache"), "--runs", str(folder / "runs")]
+    quick = ["--folds", "2", "--minutes", "0.01", "--pairs", "0"]
+    for stage in ("cache", "network", "score"):
+        detector.main([*where, *quick, "--stage", stage])
+    _report(folder / "data", folder / "cache", folder / "runs", 2, 0)
+
+
+def make_footage(folder: Path, clips: int = 3, sources: int = 4) -> None:
+    """Clips of moving noise ("real") and of the same made smooth ("generated"), with their table."""
+    import cv2
+
+    from countermark.writer import VideoWriter
+
+    columns = ("file", "label", "family_or_source", "repo", "blob_sha", "width", "height", "fps", "seconds", "kbps")
+    folder.mkdir(parents=True)
+    rows = []
+    for i in range(2 * clips * sources):
+        label, family = ("generated", "real")[i % 2], f"family{i % (2 * sources)}"
+        rng = np.random.default_rng(i)
+        ground = cv2.resize(rng.integers(0, 256, (40, 44, 3), np.uint8), (176, 160), interpolation=cv2.INTER_CUBIC)
+        name = f"{label}-{i}.mp4"
+        with VideoWriter(folder / name, 144, 128, Fraction(16)) as writer:
+            for t in range(12):
+                frame = ground[t : t + 128, 2 * t : 2 * t + 144].astype(np.float32)
+                frame += rng.normal(0, 4, frame.shape) if label == "real" else 0
+                writer.write(t / 16, np.clip(frame, 0, 255).astype(np.uint8))
+        kbps = (folder / name).stat().st_size * 8 / 750
+        rows.append((name, label, family, family, str(i), 144, 128, 16.0, 0.75, round(kbps, 1)))
+    with (folder / "clips.tsv").open("w", newline="") as file:
+        writer_ = csv.writer(file, delimiter="\t")
+        writer_.writerows([columns, *rows])
+
+
+def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
+    start = time.monotonic()
+    clips = read_footage(data)
+    fold = detector.fold_of(clips, folds, seed)
+    scores = {v: scoring.load_scores(runs, v, clips) for v in VARIANTS if (runs / f"logits-{v}.npz").exists()}
+    found, inputs = scoring.probabilities(clips, fold, scores)
+    known = fold >= 0
+    for values in found.values():
+        values[~known] = np.nan
+    held = Held(clips, found, {v: _thresholds(clips, fold, p) for v, p in found.items()})
+    print(f"{int(known.sum())} clips in {folds} folds of {len({c.group for c in clips})} groups, held out\n")
+    print(table(["after", *HEAD], [line(v, held, v) for v in found]))
+    print("\nwhat is fused, AUC\n")
+    print(table(["scores", *found], _parts(clips, inputs, found)))
+    print("\nraw, within bands\n")
+    print(table(["band", *HEAD], bands_rows(held, "raw")))
+    print("\neach generator against all real clips, AUC, and its rate at 5 % false alarms, raw\n")
+    shown = [v for v in ("raw", "re1", "crf35") if v in found]
+    print(table(["family", "size, fps", "clips", *shown, "TPR at 5 %"], family_rows(held, shown)))
+    print("\nreal sources: mean probability, and share above the threshold of 5 % false alarms, raw\n")
+    print(table(["source", "clips", "mean", "above"], source_rows(held, "raw")))
+    print("\ncontrols, AUC\n")
+    rows = controls_rows(held, {v: _marked(cache / v, clips) for v in RANDOM if v in found}, seed)
+    rows += _metadata(clips, fold, seed) + _shuffled(clips, fold, scores, seed)
+    print(table(["control", "clips", "AUC"], rows))
+    print("\nIntervals of rates: Clopper-Pearson, 95 %; of AUC: groups drawn again.")
+    print(f"{time.monotonic() - start:.0f} s")
+
+
+def _thresholds(clips: list[Clip], fold: npt.NDArray[np.int64], p: Floats) -> Floats:
+    """For each clip the threshold that 1 % of the real clips of the other folds exceed, at least one half."""
+    real = np.array([c.label == "real" for c in clips]) & np.isfinite(p)
+    high = np.full(len(clips), np.nan)
+    for own in np.unique(fold):
+        others = np.sort(p[real & (fold != own) & (fold >= 0)])
+        if len(others):
+            high[fold == own] = max(0.5, float(others[-max(1, int(FALSE_ALARMS * len(others)))]))
+    return high
+
+
+def _parts(clips: list[Clip], inputs: dict[str, Floats], found: dict[str, Floats]) -> list[list[str]]:
+    generated = np.array([c.generated for c in clips])
+    rows = []
+    for i, name in enumerate((*scoring.INPUTS, "fused")):
+        cells = [name]
+        for v in found:
+            there = np.isfinite(found[v])
+            cells.append(f"{auc((found[v] if name == 'fused' else inputs[v][:, i])[there], generated[there]):.3f}")
+        rows.append(cells)
+    return rows
+
+
+def _marked(shelf: Path, clips: list[Clip]) -> Flags:
+    entries = Shelf(shelf).entries
+    return np.array([c.name in entries and entries[c.name].settings.get("mark") is not None for c in clips])
+
+
+def _metadata(clips: list[Clip], fold: npt.NDArray[np.int64], seed: int) -> list[list[str]]:
+    """A forest on frame rate, size, length and bitrate: on all clips, and where these say the same of both classes."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    facts = np.array([[c.fps, c.width, c.height, c.seconds, np.log(c.kbps + 1)] for c in clips])
+    generated = np.array([c.generated for c in clips])
+    p = np.full(len(clips), np.nan)
+    for own in range(fold.max() + 1):
+        learn = (fold >= 0) & (fold != own)
+        forest = ExtraTreesClassifier(200, min_samples_leaf=3, random_state=seed, class_weight="balanced")
+        p[fold == own] = forest.fit(facts[learn], generated[learn]).predict_proba(facts[fold == own])[:, 1]
+    there = np.isfinite(p)
+    band = [bands(c) for c in clips]
+    inside = [auc(p[k], generated[k]) for b in set(band) if (k := there & np.array([x == b for x in band])).sum() >= 20]
+    inside = [value for value in inside if np.isfinite(value)]
+    within = f"{np.mean(inside):.3f}" if inside else "-"
+    return [
+        ["metadata only, all clips", str(int(there.sum())), f"{auc(p[there], generated[there]):.3f}"],
+        ["metadata only, mean within bands of fps, size and bitrate", f"{len(inside)} bands", within],
+    ]
+
+
+def _shuffled(
+    clips: list[Clip], fold: npt.NDArray[np.int64], scores: dict[str, scoring.Scores], seed: int
+) -> list[list[str]]:
+    """Hand statistics fitted on labels that were dealt out anew by group; its mean over five deals."""
+    from dataclasses import replace
+
+    rng, found = np.random.default_rng(seed), []
+    groups = sorted({c.group for c in clips})
+    blind = {v: scoring.Scores(np.zeros_like(s.logits) + s.features[:, :1] * 0, s.features) for v, s in scores.items()}
+    for _ in range(5):
+        share = np.mean([c.generated for c in clips])
+        dealt = {g: "generated" if rng.random() < share else "real" for g in groups}
+        fake = [replace(c, label=dealt[c.group]) if c.label != "edited" else c for c in clips]
+        p, _ = scoring.probabilities(fake, fold, blind)
+        there = np.isfinite(p["raw"]) & (fold >= 0)
+        found.append(auc(p["raw"][there], np.array([c.generated for c in clips])[there]))
+    return [["shuffled labels, hand statistics, mean of 5 deals", str(len(clips)), f"{np.mean(found):.3f}"]]
