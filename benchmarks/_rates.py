@@ -15,7 +15,17 @@ __all__ = ["HEAD", "Held", "bands_rows", "controls_rows", "family_rows", "line",
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-HEAD = ("clips", "real", "gen.", "AUC (95 %, by group)", "TPR at 10 %", "at 5 %", "at 1 %", "ECE", "likely gen., real", "inconclusive")
+HEAD = (
+    "real",
+    "gen.",
+    "AUC (95 %, by group)",
+    "TPR at 10 %",
+    "at 5 %",
+    "at 1 %",
+    "ECE",
+    "likely gen., real",
+    "inconclusive",
+)
 LEAST = 5  # clips of a class below which a row says nothing
 
 
@@ -38,11 +48,11 @@ def line(name: str, held: Held, variant: str, mask: Flags | None = None) -> list
     chosen = held.chosen(variant, mask)
     p, high = held.probability[variant][chosen], held.high[variant][chosen]
     clips = [c for c, k in zip(held.clips, chosen, strict=True) if k]
-    positive = np.array([c.generated for c in clips])
+    positive = np.array([c.generated for c in clips], bool)
     group = np.array([c.group for c in clips])
     real, made = int((~positive).sum()), int(positive.sum())
     if min(real, made) < LEAST:
-        return [name, str(real), str(made), *["-"] * (len(HEAD) - 3)]
+        return [name, str(real), str(made), *["-"] * (len(HEAD) - 2)]
     low, top = auc_interval(p, positive, group)
     unsure = (p < high) & (p > 1 - high)
     weight = np.where(positive, 0.5 / made, 0.5 / real)
@@ -99,7 +109,7 @@ def bands_rows(held: Held, variant: str) -> list[list[str]]:
     band = np.array([bands(c) for c in held.clips])
     for axis, names in ((1, ("small", "medium", "720p and up")), (2, ("low bitrate", "middle", "high"))):
         rows += [line(name, held, variant, band[:, axis] == i) for i, name in enumerate(names)]
-    return [row for row in rows if "-" != row[3]]
+    return [row for row in rows if row[3] != "-"]
 
 
 def controls_rows(held: Held, marked: dict[str, Flags], seed: int = 0) -> list[list[str]]:
@@ -121,5 +131,7 @@ def controls_rows(held: Held, marked: dict[str, Flags], seed: int = 0) -> list[l
         half = np.array([c.family in side for c in held.clips])
         found.append(auc(held.probability[first][chosen], half[chosen]))
     spread = np.abs(np.array(found) - 0.5) + 0.5
-    rows.append(["real against real, halves of the sources: mean of max(AUC, 1 - AUC)", "50 draws", f"{spread.mean():.3f}"])
+    rows.append(
+        ["real against real, halves of the sources: mean of max(AUC, 1 - AUC)", "50 draws", f"{spread.mean():.3f}"]
+    )
     return rows

@@ -134,9 +134,9 @@ def _parts(clips: list[Clip], inputs: dict[str, Floats], found: dict[str, Floats
     rows = []
     for i, name in enumerate((*scoring.INPUTS, "fused")):
         cells = [name]
-        for v in found:
-            there = np.isfinite(found[v])
-            cells.append(f"{auc((found[v] if name == 'fused' else inputs[v][:, i])[there], generated[there]):.3f}")
+        for v, p in found.items():
+            there = np.isfinite(p)
+            cells.append(f"{auc((p if name == 'fused' else inputs[v][:, i])[there], generated[there]):.3f}")
         rows.append(cells)
     return rows
 
@@ -175,13 +175,16 @@ def _shuffled(
     from dataclasses import replace
 
     rng, found = np.random.default_rng(seed), []
-    groups = sorted({c.group for c in clips})
+    kind = {c.group: c.label for c in clips if c.label != "edited"}
+    groups = sorted(kind)
     blind = {v: scoring.Scores(np.zeros_like(s.logits) + s.features[:, :1] * 0, s.features) for v, s in scores.items()}
     for _ in range(5):
-        share = np.mean([c.generated for c in clips])
-        dealt = {g: "generated" if rng.random() < share else "real" for g in groups}
+        dealt = dict(zip(groups, rng.permutation([kind[g] for g in groups]), strict=True))
         fake = [replace(c, label=dealt[c.group]) if c.label != "edited" else c for c in clips]
+        if any(len({c.label for c, f in zip(fake, fold, strict=True) if f not in (-1, own)}) < 2 for own in set(fold)):
+            continue
         p, _ = scoring.probabilities(fake, fold, blind)
         there = np.isfinite(p["raw"]) & (fold >= 0)
-        found.append(auc(p["raw"][there], np.array([c.generated for c in clips])[there]))
-    return [["shuffled labels, hand statistics, mean of 5 deals", str(len(clips)), f"{np.mean(found):.3f}"]]
+        found.append(auc(p["raw"][there], np.array([c.generated for c in fake])[there]))
+    cell = f"{np.mean(found):.3f}" if found else "-"
+    return [[f"shuffled labels, hand statistics, mean of {len(found)} deals", str(len(clips)), cell]]

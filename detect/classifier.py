@@ -218,9 +218,13 @@ class Judge:
     def _unlike(self, features: Floats) -> str | None:
         limits = self.classifier.limits
         if features[0] < limits.fine:
-            return "The picture is so smooth or so strongly compressed that nothing is left for the classifier to judge."
+            return (
+                "The picture is so smooth or so strongly compressed that nothing is left for the classifier to judge."
+            )
         if self.classifier.distance(features) > limits.distance:
-            return "The footage is unlike any that the classifier was trained on, such as a screen recording or a drawing."
+            return (
+                "The footage is unlike any that the classifier was trained on, such as a screen recording or a drawing."
+            )
         return None
 
     def _segments(self, inputs: Floats) -> tuple[Segment, ...]:

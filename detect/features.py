@@ -47,7 +47,9 @@ def clip_features(windows: Sequence[Window]) -> Floats:
         raise ValueError("a clip without windows has no features")
     cubes = np.concatenate([cube_features(w.luma, w.chroma) for w in windows])
     motion = np.stack([motion_features(w.thumb) for w in windows])
-    return np.stack([np.concatenate([a.mean(0) for a in (cubes, motion)]), np.concatenate([a.std(0) for a in (cubes, motion)])])
+    return np.stack(
+        [np.concatenate([a.mean(0) for a in (cubes, motion)]), np.concatenate([a.std(0) for a in (cubes, motion)])]
+    )
 
 
 def cube_features(luma: Bytes, chroma: Bytes) -> Floats:
@@ -163,7 +165,9 @@ def _temporal(
     return np.stack(columns, 1)
 
 
-def _aligned(cv2: object, y: npt.NDArray[np.floating], r: npt.NDArray[np.floating]) -> tuple[float, float, float, float]:
+def _aligned(
+    cv2: object, y: npt.NDArray[np.floating], r: npt.NDArray[np.floating]
+) -> tuple[float, float, float, float]:
     """Shift between frames, how it turns, and how much of picture and residual stays after it is undone."""
     shifts, kept, fine = [], [], []
     for a, b in ((0, 1), (1, 2)):
@@ -187,12 +191,24 @@ def motion_features(thumb: Bytes) -> Floats:
     one, two = (flow.calc(thumb[i], thumb[i + 1], None) for i in (0, 1))  # type: ignore[call-overload]
     speed = np.hypot(two[..., 0], two[..., 1])
     rows, columns = np.indices(speed.shape).astype(np.float32)
-    back = cv2.remap(thumb[2], columns + two[..., 0], rows + two[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    back = cv2.remap(
+        thumb[2], columns + two[..., 0], rows + two[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     miss = np.abs(back.astype(np.float32) - thumb[1]).mean()
     change = np.hypot(*(two - one).transpose(2, 0, 1)).mean()
     curl = np.abs(np.gradient(two[..., 1], axis=1) - np.gradient(two[..., 0], axis=0)).mean()
     light = thumb.astype(np.float32).mean((1, 2))
     gradient = np.abs(np.diff(thumb[1].astype(np.float32), axis=1)).mean()
-    values = [np.log(speed.mean() + 0.02), np.log(speed.std() + 0.02), np.log(change + 0.02) - np.log(speed.mean() + 0.02)]
-    values += [np.log(curl + 0.01), np.log(miss + 0.05), np.log(gradient + 0.1), light[1] / 255, np.log(np.ptp(light) + 0.05)]
+    values = [
+        np.log(speed.mean() + 0.02),
+        np.log(speed.std() + 0.02),
+        np.log(change + 0.02) - np.log(speed.mean() + 0.02),
+    ]
+    values += [
+        np.log(curl + 0.01),
+        np.log(miss + 0.05),
+        np.log(gradient + 0.1),
+        light[1] / 255,
+        np.log(np.ptp(light) + 0.05),
+    ]
     return np.array(values, np.float64)

@@ -44,7 +44,7 @@ def _soft(x: Tensor, scale: float) -> Tensor:
 
 
 def residuals(luma: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What the network sees: spatial (B x 3 x H x W), temporal (B x 4 x H x W) and chroma (B x 6 x H/2 x W/2) residuals.
+    """What the network sees: residuals in space (B x 3 x H x W), time (B x 4 x H x W), chroma (B x 6 x H/2 x W/2).
 
     ``luma``: B x 3 x H x W, ``chroma``: B x 3 x 2 x H/2 x W/2, in 8-bit steps, float or uint8.
     """

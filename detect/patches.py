@@ -148,7 +148,9 @@ def _places(rgb: Bytes) -> tuple[tuple[int, int], ...]:
     if min(height, width) < SMALLEST:
         return ()
     luma = rgb[..., 1]
-    gradient = cv2.absdiff(luma[1:, :], luma[:-1, :])[:, :-1].astype(np.uint16) + cv2.absdiff(luma[:, 1:], luma[:, :-1])[:-1]
+    gradient = (
+        cv2.absdiff(luma[1:, :], luma[:-1, :])[:, :-1].astype(np.uint16) + cv2.absdiff(luma[:, 1:], luma[:, :-1])[:-1]
+    )
     total = cv2.integral(gradient.astype(np.float32))
     tops, lefts = _grid(height), _grid(width)
     top, left = (a.ravel() for a in np.meshgrid(tops, lefts, indexing="ij"))

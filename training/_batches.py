@@ -19,7 +19,7 @@ __all__ = ["Batch", "Pool"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches of some clips, ``patches`` in a row each: luma, chroma; labels of the clips and whether they are pairs."""
+    """Patches of some clips, ``patches`` in a row each; labels of the clips, and whether they are pairs."""
 
     luma: Tensor
     chroma: Tensor
@@ -88,11 +88,11 @@ class Pool:
             for j in range(self.patches):
                 self._cut(name, entry, luma[i * self.patches + j], chroma[i * self.patches + j])
         label = torch.tensor([d[2] for d in drawn])
-        return Batch(torch.from_numpy(luma), torch.from_numpy(chroma), label, torch.tensor([d[3] for d in drawn]), self.patches)
+        return Batch(
+            torch.from_numpy(luma), torch.from_numpy(chroma), label, torch.tensor([d[3] for d in drawn]), self.patches
+        )
 
-    def _cut(
-        self, name: str, entry: Entry, luma: npt.NDArray[np.float32], chroma: npt.NDArray[np.float32]
-    ) -> None:
+    def _cut(self, name: str, entry: Entry, luma: npt.NDArray[np.float32], chroma: npt.NDArray[np.float32]) -> None:
         """One random patch into its place: cropped, flipped in space and time, brightened."""
         rng, half = self.rng, self.crop // 2
         row = entry.first + int(rng.integers(entry.count))

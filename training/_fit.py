@@ -23,7 +23,9 @@ __all__ = ["fit", "judge"]
 SMOOTH = 0.05  # labels are this far from certain
 
 
-def fit(pool: Pool, seconds: float, path: Path, *, seed: int = 0, clips: int = 12, pairs: int = 6, pull: float = 0.3) -> Network:
+def fit(
+    pool: Pool, seconds: float, path: Path, *, seed: int = 0, clips: int = 12, pairs: int = 6, pull: float = 0.3
+) -> Network:
     """Trains for a time, from the checkpoint at ``path`` if there is one; gives the averaged network.
 
     ``pull``: how much matched fakes count in the main output; their own output always learns from them.
@@ -58,7 +60,8 @@ def fit(pool: Pool, seconds: float, path: Path, *, seed: int = 0, clips: int = 1
         now_ = time.monotonic()
         gone, last = gone + now_ - last, now_
         if step % 100 == 0:
-            print(f"{path.stem} step {step} gone {gone:.0f} main {np.mean(losses, 0)[0]:.4f} aux {np.mean(losses, 0)[1]:.4f}", flush=True)
+            main_, aux_ = np.mean(losses, 0)
+            print(f"{path.stem} step {step} after {gone:.0f} s: loss {main_:.4f}, matched {aux_:.4f}", flush=True)
             losses = []
         if step % 200 == 0 or gone >= seconds:
             state = {"model": model.state_dict(), "average": average.state_dict(), "gone": gone, "step": step}

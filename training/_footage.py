@@ -148,7 +148,9 @@ def weights(clips: Sequence[Clip], *, matched: float = 0.5) -> npt.NDArray[np.fl
     class counts more, within bounds.
     """
     size = Counter((c.label, c.family) for c in clips)
-    weight = np.array([min(1.0, CAP / size[c.label, c.family]) / min(size[c.label, c.family], CAP) ** 0.5 for c in clips])
+    weight = np.array(
+        [min(1.0, CAP / size[c.label, c.family]) / min(size[c.label, c.family], CAP) ** 0.5 for c in clips]
+    )
     kind = np.array([c.generated for c in clips])
     for axis in range(3):
         band = np.array([bands(c)[axis] for c in clips])

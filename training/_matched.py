@@ -27,7 +27,9 @@ SIDE = 256  # pixels of the part that goes through an auto-encoder
 MOST = 16  # frames of it
 
 
-def crops_of(clips: Sequence[Clip], data: Path, per_source: int = 5, each: int = 4, seed: int = 0) -> npt.NDArray[np.uint8]:
+def crops_of(
+    clips: Sequence[Clip], data: Path, per_source: int = 5, each: int = 4, seed: int = 0
+) -> npt.NDArray[np.uint8]:
     """Crops of consecutive frames of real clips to train auto-encoders on: uint8, N x 8 x 96 x 96 x 3."""
     rng = np.random.default_rng(seed)
     made = []
@@ -107,7 +109,7 @@ def _pair(
 
 
 def _as_soft(real: list[Frame], fake: list[Frame]) -> list[Frame]:
-    """The real twin, blurred until its fine detail is as weak as the fake's: else blur is all that there is to learn."""
+    """The real twin, blurred until its detail is as weak as the fake's: else blur is all there is to learn."""
     aim = _detail(fake[len(fake) // 2])
     soft = [real]
     for sigma in (0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.5):

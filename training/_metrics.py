@@ -51,7 +51,9 @@ def auc(scores: Floats, positive: Flags) -> float:
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * other))
 
 
-def auc_interval(scores: Floats, positive: Flags, group: npt.NDArray[np.str_], seed: int = 0, times: int = 400) -> tuple[float, float]:
+def auc_interval(
+    scores: Floats, positive: Flags, group: npt.NDArray[np.str_], seed: int = 0, times: int = 400
+) -> tuple[float, float]:
     """95 % interval of the AUC by drawing whole groups again (families and sources, not clips, are independent)."""
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(group == g) for g in np.unique(group)]

@@ -51,7 +51,9 @@ def collect_features(shelf: Shelf, path: Path) -> Iterator[str]:
     _save(path, done)
 
 
-def collect_logits(networks: dict[int, Network], clips: Sequence[Clip], fold: Sequence[int], shelf: Shelf, path: Path) -> Iterator[str]:
+def collect_logits(
+    networks: dict[int, Network], clips: Sequence[Clip], fold: Sequence[int], shelf: Shelf, path: Path
+) -> Iterator[str]:
     """Network outputs of every clip by the network of its fold, kept at ``path``; yields names.
 
     A clip of fold -1 was in no training and gets the mean of all networks.
@@ -92,7 +94,9 @@ def load_scores(runs: Path, variant: str, clips: Sequence[Clip]) -> Scores:
     return Scores(found[0], found[1])
 
 
-def stack(scores: dict[str, Scores], variants: Sequence[str], chosen: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+def stack(
+    scores: dict[str, Scores], variants: Sequence[str], chosen: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
     """Logits, features and clip numbers of the chosen clips over some variants."""
     which = [(v, np.flatnonzero(chosen & scores[v].there)) for v in variants]
     logits = np.concatenate([scores[v].logits[i] for v, i in which])

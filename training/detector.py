@@ -35,7 +35,7 @@ from countermark.training._fit import fit
 from countermark.training._footage import Clip, folds, read_footage, weights
 from countermark.training._fusion import fit_fusion, fit_hand, fit_range
 
-__all__ = ["fold_of", "fold_networks", "main", "usable"]
+__all__ = ["fold_networks", "fold_of", "main", "usable"]
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "detect" / "weights"
 STAGES = ("cache", "match", "network", "score", "export")

@@ -24,6 +24,8 @@ def test_it_is_small_and_takes_any_even_size():
     network = Network().eval()
     assert sum(p.numel() for p in network.parameters()) < 5_000_000
     for side in (64, 96):
-        logits = network(torch.zeros((2, 3, side, side), dtype=torch.uint8), torch.zeros((2, 3, 2, side // 2, side // 2)))
+        logits = network(
+            torch.zeros((2, 3, side, side), dtype=torch.uint8), torch.zeros((2, 3, 2, side // 2, side // 2))
+        )
         assert logits.shape == (2, 2)
         assert torch.isfinite(logits).all()

@@ -41,7 +41,7 @@ def test_groups_are_connected_components(tmp_path: Path):
 
 
 def test_tables_that_lack_something_are_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match="clips.tsv"):
+    with pytest.raises(UsageError, match=r"clips\.tsv"):
         read_footage(tmp_path)
     (tmp_path / "clips.tsv").write_text("file\tlabel\na\treal\n")
     with pytest.raises(UsageError, match="missing"):
