@@ -9,6 +9,7 @@ peaks (Durall et al. 2020; Dzanic et al. 2020), ``w`` wavelets, ``c`` chroma, ``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ __all__ = ["NAMES", "clip_features", "cube_features", "motion_features"]
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+Grid = npt.NDArray[Any]
 LAGS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (0, 4), (4, 0), (0, 8), (8, 0))
 RINGS = 12
 
@@ -63,29 +65,31 @@ def cube_features(luma: Bytes, chroma: Bytes) -> Floats:
     return np.concatenate(parts, 1).astype(np.float64)
 
 
-def _minus_median(cv2: object, frame: Bytes) -> npt.NDArray[np.float32]:
-    return np.asarray(frame.astype(np.float32) - cv2.medianBlur(np.ascontiguousarray(frame), 3), np.float32)  # type: ignore[attr-defined]
+def _minus_median(cv2: Any, frame: Bytes) -> Grid:
+    return np.asarray(frame.astype(np.float32) - cv2.medianBlur(np.ascontiguousarray(frame), 3), np.float32)
 
 
-def _log(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _log(x: Grid) -> Grid:
     return np.log(x + 0.02)
 
 
-def _kurtosis(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _kurtosis(x: Grid) -> Grid:
     """Log kurtosis over all but the first axis."""
     flat = x.reshape(len(x), -1)
     flat = flat - flat.mean(1, keepdims=True)
     square = flat * flat  # numpy's fourth power is ten times slower
-    return np.log((square * square).mean(1) / (square.mean(1) + 1e-3) ** 2 + 0.5)
+    made: Grid = np.log((square * square).mean(1) / (square.mean(1) + 1e-3) ** 2 + 0.5)
+    return made
 
 
-def _correlation(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _correlation(a: Grid, b: Grid) -> Grid:
     a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    return (a * b).mean(1) / np.sqrt(((a**2).mean(1) + 1e-2) * ((b**2).mean(1) + 1e-2))
+    size: Grid = np.sqrt(((a**2).mean(1) + 1e-2) * ((b**2).mean(1) + 1e-2))
+    return np.asarray((a * b).mean(1) / size)
 
 
-def _residual(r: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _residual(r: Grid) -> Grid:
     columns = [_log(np.abs(r).mean((1, 2))), _kurtosis(r), (r == 0).mean((1, 2))]
     for down, right in LAGS:
         columns.append(_correlation(r[:, down:, right:], r[:, : SIDE - down, : SIDE - right]))
@@ -97,10 +101,10 @@ _HANN = np.outer(np.hanning(SIDE), np.hanning(SIDE)).astype(np.float32)
 
 def _rings() -> npt.NDArray[np.int64]:
     down, right = np.meshgrid(np.fft.fftfreq(SIDE), np.fft.rfftfreq(SIDE), indexing="ij")
-    return np.minimum((np.hypot(down, right) / 0.5 * RINGS).astype(np.int64), RINGS)
+    return np.asarray(np.minimum((np.hypot(down, right) / 0.5 * RINGS).astype(np.int64), RINGS))
 
 
-def _spectrum(y: npt.NDArray[np.floating], r: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _spectrum(y: Grid, r: Grid) -> Grid:
     from scipy import fft
 
     power = np.abs(fft.rfft2((y - y.mean((1, 2), keepdims=True)) * _HANN)) ** 2
@@ -122,7 +126,7 @@ def _spectrum(y: npt.NDArray[np.floating], r: npt.NDArray[np.floating]) -> npt.N
     return np.concatenate([shape - shape.mean(1, keepdims=True), tilt[:, None], np.stack(peaks, 1)], 1)
 
 
-def _wavelets(y: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _wavelets(y: Grid) -> Grid:
     columns, low = [], y
     for _ in range(3):
         a, b, c, d = low[:, ::2, ::2], low[:, ::2, 1::2], low[:, 1::2, ::2], low[:, 1::2, 1::2]
@@ -132,13 +136,13 @@ def _wavelets(y: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     return np.stack(columns, 1)
 
 
-def _fine(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _fine(x: Grid) -> Grid:
     """What differs from the mean of the four neighbours."""
     middle = x[..., 1:-1, 1:-1]
     return middle - (x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]) / 4
 
 
-def _chroma(y: npt.NDArray[np.floating], c: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _chroma(y: Grid, c: Grid) -> Grid:
     half = (y[:, ::2, ::2] + y[:, 1::2, ::2] + y[:, ::2, 1::2] + y[:, 1::2, 1::2]) / 4
     luma, cb, cr = _fine(half), _fine(c[:, 0]), _fine(c[:, 1])
     columns = [_log(np.abs(cb).mean((1, 2))), _log(np.abs(cr).mean((1, 2)))]
@@ -146,9 +150,7 @@ def _chroma(y: npt.NDArray[np.floating], c: npt.NDArray[np.floating]) -> npt.NDA
     return np.stack(columns, 1)
 
 
-def _temporal(
-    cv2: object, y: npt.NDArray[np.floating], r: npt.NDArray[np.floating], c: npt.NDArray[np.floating]
-) -> npt.NDArray[np.floating]:
+def _temporal(cv2: Any, y: Grid, r: Grid, c: Grid) -> Grid:
     before, after = y[:, 1] - y[:, 0], y[:, 2] - y[:, 1]
     second = after - before
     first = (np.abs(before).mean((1, 2)) + np.abs(after).mean((1, 2))) / 2
@@ -165,13 +167,11 @@ def _temporal(
     return np.stack(columns, 1)
 
 
-def _aligned(
-    cv2: object, y: npt.NDArray[np.floating], r: npt.NDArray[np.floating]
-) -> tuple[float, float, float, float]:
+def _aligned(cv2: Any, y: Grid, r: Grid) -> tuple[float, float, float, float]:
     """Shift between frames, how it turns, and how much of picture and residual stays after it is undone."""
     shifts, kept, fine = [], [], []
     for a, b in ((0, 1), (1, 2)):
-        (dx, dy), _ = cv2.phaseCorrelate(y[a], y[b], _HANN)  # type: ignore[attr-defined]
+        (dx, dy), _ = cv2.phaseCorrelate(y[a], y[b], _HANN)
         x, z = (int(np.clip(round(v), -20, 20)) for v in (dx, dy))
         shifts.append((dx, dy))
         inner = slice(20, SIDE - 20)
@@ -187,8 +187,8 @@ def motion_features(thumb: Bytes) -> Floats:
     """Motion of the whole picture between a window's three frames (3 x 64 x 64, uint8): len(MOTION)."""
     import cv2
 
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    one, two = (flow.calc(thumb[i], thumb[i + 1], None) for i in (0, 1))  # type: ignore[call-overload]
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    one, two = (flow.calc(thumb[i], thumb[i + 1], None) for i in (0, 1))
     speed = np.hypot(two[..., 0], two[..., 1])
     rows, columns = np.indices(speed.shape).astype(np.float32)
     back = cv2.remap(

@@ -94,7 +94,8 @@ class Network(nn.Module):
         x = torch.cat([self.spatial(spatial), self.temporal(temporal), self.chroma(colour)], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.blocks(x)
-        return x.mean((2, 3))
+        pooled: Tensor = x.mean((2, 3))
+        return pooled
 
     def forward_head(self, x: Tensor) -> Tensor:
         """Logits of embeddings, B x 2."""

@@ -68,7 +68,7 @@ class Sampler:
         self.blank = 0  # windows with nothing but blank places, or less than three frames
         self._kept: list[_Kept] = []
         self._start = 0.0
-        self._last: Bytes | None = None
+        self._last: npt.NDArray[np.int16] | None = None
 
     def add(self, time: float, rgb: Bytes) -> Window | None:
         """Takes a frame (H x W x 3, uint8, RGB) and its time in seconds; gives the window that it completes, if any."""
@@ -82,10 +82,10 @@ class Sampler:
         if self._kept and time - self._kept[-1].time < spacing:
             return done
         sparse = rgb[8::16, 8::16, 1].astype(np.int16)
-        fresh = self._last is None or sparse.shape != self._last.shape
-        fresh = fresh or float(np.abs(sparse - self._last).mean()) > REPEATED
+        last = self._last
+        fresh = last is None or sparse.shape != last.shape or float(np.abs(sparse - last).mean()) > REPEATED
         if fresh:
-            self._last = sparse  # type: ignore[assignment]
+            self._last = sparse
         self._kept.append(_Kept(time, rgb, fresh))
         return done
 

@@ -64,7 +64,8 @@ class _Block(nn.Module):
         self.norm = nn.GroupNorm(8, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
+        more: Tensor = self.second(functional.silu(self.first(functional.silu(self.norm(x)))))
+        return x + more
 
 
 class AutoEncoder(nn.Module):
@@ -108,7 +109,8 @@ class AutoEncoder(nn.Module):
         x = self.out(x)
         if self.kind.enlarge == "patch":
             x = functional.pixel_shuffle(x, 4)
-        return x.reshape(b, t * f, *x.shape[1:]).permute(0, 2, 1, 3, 4)
+        made: Tensor = x.reshape(b, t * f, *x.shape[1:])
+        return made.permute(0, 2, 1, 3, 4)
 
     def forward(self, clip: Tensor, noise: float = 0.1) -> tuple[Tensor, Tensor]:
         """The clip after encoding, noise of this deviation (or quantisation) and decoding; and the codes' loss."""
@@ -137,7 +139,7 @@ def _loss(guess: Tensor, clip: Tensor) -> Tensor:
     loss = (guess - clip).abs().mean()
     edges = [(guess.diff(dim=d) - clip.diff(dim=d)).abs().mean() for d in (3, 4)]
     energies = [_energy(guess), _energy(clip)]
-    loss = loss + sum(edges) + 0.05 * (energies[0] - energies[1]).abs().mean()  # type: ignore[assignment]
+    loss = loss + sum(edges) + 0.05 * (energies[0] - energies[1]).abs().mean()
     return loss + 0.5 * (guess.diff(dim=2) - clip.diff(dim=2)).abs().mean()
 
 
@@ -163,7 +165,7 @@ def fit(kind: Kind, crops: npt.NDArray[np.uint8], seconds: float, seed: int = 0)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             guess, codes = model(clip)
         loss = _loss(guess.float(), clip) + codes.float()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimisers.step(min(1.0, (step + 1) / 20, 3 * (1 - gone) + 0.02))
         error = 0.95 * error + 0.05 * float((guess.detach() - clip).abs().mean()) / 2
         step += 1

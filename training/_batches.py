@@ -72,21 +72,21 @@ class Pool:
     def batch(self, clips: int, pairs: int) -> Batch:
         """``clips`` of each class, and ``pairs`` of matched fakes with their originals."""
         drawn: list[tuple[str, Entry, float, bool]] = []
-        for label, (members, chance) in enumerate(self.classes):
+        for kind, (members, chance) in enumerate(self.classes):
             for i in self.rng.choice(len(members), clips, p=chance):
                 there = self._entries(members[i])
                 share = np.array([self.shares[n] for n in there])
                 name = there[int(self.rng.choice(len(there), p=share / share.sum()))]
-                drawn.append((name, self.shelves[name].entries[members[i].name], float(label), False))
+                drawn.append((name, self.shelves[name].entries[members[i].name], float(kind), False))
         if self.twins:
             for i in self.rng.integers(0, len(self.twins), pairs):
                 fake, real = self.twins[i]
                 drawn += [("pairs", fake, 1.0, True), ("pairs", real, 0.0, True)]
         luma = np.empty((len(drawn) * self.patches, 3, self.crop, self.crop), np.float32)
         chroma = np.empty((len(luma), 3, 2, self.crop // 2, self.crop // 2), np.float32)
-        for i, (name, entry, _, _) in enumerate(drawn):
-            for j in range(self.patches):
-                self._cut(name, entry, luma[i * self.patches + j], chroma[i * self.patches + j])
+        for k in range(len(luma)):
+            name, entry, _, _ = drawn[k // self.patches]
+            self._cut(name, entry, luma[k], chroma[k])
         label = torch.tensor([d[2] for d in drawn])
         return Batch(
             torch.from_numpy(luma), torch.from_numpy(chroma), label, torch.tensor([d[3] for d in drawn]), self.patches

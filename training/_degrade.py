@@ -84,12 +84,12 @@ def degrade(frames: Sequence[Timed], settings: Settings, rng: np.random.Generato
         rgb = embedder.mark(timed.rgb) if embedder else timed.rgb
         rgb = np.ascontiguousarray(rgb[top : top + rows, left : left + columns])
         if (rgb.shape[1], rgb.shape[0]) != size:
-            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         if settings.blur:
-            rgb = cv2.GaussianBlur(rgb, (0, 0), settings.blur)  # type: ignore[assignment]
+            rgb = cv2.GaussianBlur(rgb, (0, 0), settings.blur)
         if settings.noise:
             grain = rng.normal(0, settings.noise, rgb.shape).astype(np.float32)
-            rgb = cv2.add(rgb, grain, dtype=cv2.CV_8U)  # type: ignore[assignment]
+            rgb = cv2.add(rgb, grain, dtype=cv2.CV_8U)
         for box, colour, text in ink:
             cv2.putText(rgb, text, box, cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
         made.append(Timed(timed.time, np.asarray(rgb, np.uint8)))
