@@ -82,7 +82,8 @@ def family_rows(held: Held, variants: Sequence[str]) -> list[list[str]]:
         chosen = held.chosen(variants[0], mine | real)
         rate = rate_at(held.probability[variants[0]][chosen], generated[chosen], 0.05)
         size = next(f"{c.width}x{c.height} {c.fps:g}" for c in held.clips if c.family == family and c.generated)
-        rows.append((found[0], [family, size, str(int(mine.sum())), *(f"{a:.2f}" for a in found), str(rate)]))
+        shown = family + (" (made by us)" if any(c.made and c.family == family for c in held.clips) else "")
+        rows.append((found[0], [shown, size, str(int(mine.sum())), *(f"{a:.2f}" for a in found), str(rate)]))
     return [row for _, row in sorted(rows, key=lambda r: r[0])]
 
 

@@ -23,7 +23,7 @@ from countermark.benchmarks._table import table
 from countermark.training import _scores as scoring
 from countermark.training import detector
 from countermark.training._cache import RANDOM, VARIANTS, Shelf
-from countermark.training._footage import Clip, bands, read_footage
+from countermark.training._footage import Clip, bands
 from countermark.training._metrics import auc
 
 __all__ = ["main"]
@@ -41,14 +41,22 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runs", type=Path, help="networks and scores, as the trainer keeps them")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--cost", action="store_true", help="only what the shipped classifier takes on ten seconds of 720p"
+    )
     parser.add_argument("--small", action="store_true", help="clips that it makes itself, seconds of training")
     args = parser.parse_args(argv)
+    if args.cost:
+        with tempfile.TemporaryDirectory() as folder:
+            _cost(Path(folder), (1280, 720), 10.0)
+        return 0
     if args.small:
         with tempfile.TemporaryDirectory() as folder:
             _small(Path(folder))
+            _cost(Path(folder), (320, 240), 2.0)
         return 0
     if not (args.data and args.cache and args.runs):
-        parser.error("it needs --data, --cache and --runs, or --small")
+        parser.error("it needs --data, --cache and --runs, or --cost, or --small")
     _report(args.data, args.cache, args.runs, args.folds, args.seed)
     return 0
 
@@ -57,7 +65,7 @@ def _small(folder: Path) -> None:
     """Trains and reports on eight tiny clips of each class."""
     make_footage(folder / "data")
     where = ["--data", str(folder / "data"), "--cache", str(folder / "cache"), "--runs", str(folder / "runs")]
-    quick = ["--folds", "2", "--minutes", "0.01", "--pairs", "0"]
+    quick = ["--folds", "2", "--minutes", "0.01", "--pairs", "0", "--embedded", "0"]
     for stage in ("cache", "network", "score"):
         detector.main([*where, *quick, "--stage", stage])
     _report(folder / "data", folder / "cache", folder / "runs", 2, 0)
@@ -91,7 +99,7 @@ def make_footage(folder: Path, clips: int = 3, sources: int = 4) -> None:
 
 def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     start = time.monotonic()
-    clips = read_footage(data)
+    clips = detector.clips_of(data, cache)
     fold = detector.fold_of(clips, folds, seed)
     scores = {v: scoring.load_scores(runs, v, clips) for v in VARIANTS if (runs / f"logits-{v}.npz").exists()}
     found, inputs = scoring.probabilities(clips, fold, scores)
@@ -188,3 +196,43 @@ def _shuffled(
         found.append(auc(p["raw"][there], np.array([c.generated for c in fake])[there]))
     cell = f"{np.mean(found):.3f}" if found else "-"
     return [[f"shuffled labels, hand statistics, mean of {len(found)} deals", str(len(clips)), cell]]
+
+
+def _cost(folder: Path, size: tuple[int, int], seconds: float) -> None:
+    """Prints what decoding takes, what the classifier adds, and what a scan by all layers takes."""
+    import resource
+
+    import cv2
+
+    from countermark.detect import scan
+    from countermark.detect.classifier import load_classifier
+    from countermark.media import open_source
+    from countermark.settings import Settings
+    from countermark.writer import VideoWriter
+
+    path, (width, height), rng = folder / "cost.mp4", size, np.random.default_rng(0)
+    ground = cv2.resize(rng.integers(0, 256, (height // 6, width // 4, 3), np.uint8), (width + 4 * 24 * 10, height))
+    with VideoWriter(path, width, height, Fraction(24)) as writer:
+        for t in range(round(24 * seconds)):
+            writer.write(t / 24, np.ascontiguousarray(ground[:, 4 * t : 4 * t + width]))
+    classifier, settings = load_classifier(), Settings(folder / "home")
+    scan(path, settings=settings)  # weights and caches are warm from here on
+    taken = []
+    for step in ("decode", "decode and classifier", "scan, all layers"):
+        start = time.perf_counter()
+        if step.startswith("scan"):
+            scan(path, settings=settings)
+        else:
+            media = open_source(path)
+            judge = classifier.start(media.facts)
+            for timed in media.frames():
+                if "classifier" in step:
+                    judge.add(timed.time, timed.rgb)
+            judge.finish()
+        taken.append((step, time.perf_counter() - start))
+    decode = taken[0][1]
+    rows = [[step, f"{t:.2f}", f"{t / decode:.2f}", f"{t / seconds:.2f}"] for step, t in taken]
+    print(f"\n{seconds:g} s of {width}x{height} at 24 a second\n")
+    print(table(["step", "seconds", "of decoding", "of its length"], rows))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\npeak memory of this process: {peak:.0f} MB")

@@ -46,7 +46,11 @@ class Moment:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the classifier says of a file: ``generated``, ``unsure`` or ``nothing``, and why, in a plain sentence."""
+    """What the classifier says of a file: ``generated``, ``unsure`` or ``nothing``, and why, in a plain sentence.
+
+    ``applies`` is false where it could not look (a picture, too small, too short); ``abstained`` is true there, and
+    also where it looked and found the footage unlike any in its training.
+    """
 
     says: str
     why: str
@@ -61,9 +65,9 @@ class Opinion:
 class Limits:
     """Thresholds of the verdict, and the range of what it was trained on.
 
-    ``high``: the probability from which on real footage hardly ever lies; ``low``: below it, nothing speaks for
-    generation. ``fine``: the least log energy of the finest detail. ``centre``, ``axes``, ``distance``: beyond this
-    distance from the centre, along the axes, a clip's statistics are unlike any in training.
+    ``high``: the probability that one real clip in a hundred reaches, held out; ``low``: its mirror image, below which
+    nothing speaks for generation. ``fine``: the least log energy of the finest detail. ``distance``: how far, in
+    deviations along training's main axes, a clip's statistics may lie.
     """
 
     high: float
@@ -193,11 +197,11 @@ class Judge:
         """The opinion, when all frames have been pushed."""
         reason = self._reason()
         if reason is not None:
-            return Opinion("nothing" if self.facts.kind != "video" else "unsure", reason, applies=False)
+            return Opinion("nothing", reason, applies=False)
         self._take(self._sampler.finish())
         self._judge()
         if not self._inputs:
-            return Opinion("unsure", self._nothing_seen())
+            return Opinion("nothing", self._nothing_seen(), applies=False)
         inputs, features = np.array(self._inputs), np.mean(self._features, 0)
         segments = self._segments(inputs)
         moments = tuple(m for _, _, m in sorted(self._moments, reverse=True))

@@ -3,7 +3,8 @@
 All come from a window's patches (:mod:`countermark.detect.patches`), so that neither frame rate nor size nor length
 can be read from them directly. Families, by prefix: ``r`` median residual (FerretNet, SRM), ``s`` spectrum and grid
 peaks (Durall et al. 2020; Dzanic et al. 2020), ``w`` wavelets, ``c`` chroma, ``t`` temporal differences (D3, arXiv
-2508.00701), ``m`` motion of the whole picture.
+2508.00701), ``a`` change at several scales,
+``m`` motion of the whole picture.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ def _names() -> list[str]:
     names += ["c.cb", "c.cr", "c.cbcr", "c.ycb", "c.ycr", "c.kb", "c.kr"]
     names += ["t.first", "t.second", "t.ratio", "t.fine1", "t.fine2", "t.finek", "t.same1", "t.same2", "t.far"]
     names += ["t.pulse", "t.moved", "t.turned", "t.kept", "t.keptfine", "t.cb", "t.cr"]
+    names += [f"a.{k}{i}" for i in range(4) for k in ("speed", "turn")]
+    names += ["a.still", "a.quiet", "a.flow", "a.flowspread", "a.flowk", "a.light", "a.lightturn", "a.sign"]
+    names += ["a.cbspeed", "a.crspeed", "a.ycb", "a.ycr", "a.spread", "a.busy"]
     return names
 
 
@@ -61,7 +65,8 @@ def cube_features(luma: Bytes, chroma: Bytes) -> Floats:
     residual = np.stack([[_minus_median(cv2, frame) for frame in cube] for cube in luma])
     y = luma.astype(np.float32)
     parts = [_residual(residual[:, 1]), _spectrum(y[:, 1], residual[:, 1]), _wavelets(y[:, 1])]
-    parts += [_chroma(y[:, 1], chroma[:, 1].astype(np.float32)), _temporal(cv2, y, residual, chroma.astype(np.float32))]
+    colour = chroma.astype(np.float32)
+    parts += [_chroma(y[:, 1], colour[:, 1]), _temporal(cv2, y, residual, colour), _change(y, colour)]
     return np.concatenate(parts, 1).astype(np.float64)
 
 
@@ -164,6 +169,38 @@ def _temporal(cv2: Any, y: Grid, r: Grid, c: Grid) -> Grid:
     columns += list(np.array([_aligned(cv2, y[i], r[i]) for i in range(len(y))]).T)
     for channel in (0, 1):
         columns.append(_log(np.abs(c[:, 2, channel] - 2 * c[:, 1, channel] + c[:, 0, channel]).mean((1, 2))))
+    return np.stack(columns, 1)
+
+
+def _change(y: Grid, c: Grid) -> Grid:
+    """How the picture changes: at four scales, against its gradient (normal flow), in light, in places, in colour."""
+    columns, small = [], y
+    for _ in range(4):
+        first, second = small[:, 2] - small[:, 0], small[:, 2] - 2 * small[:, 1] + small[:, 0]
+        slope = np.abs(small[:, 1, :, 1:] - small[:, 1, :, :-1]).mean((1, 2))
+        columns += [
+            _log(np.abs(first).mean((1, 2)) / (slope + 0.2)),
+            _log(np.abs(second).mean((1, 2))) - _log(np.abs(first).mean((1, 2))),
+        ]
+        small = (small[..., ::2, ::2] + small[..., 1::2, ::2] + small[..., ::2, 1::2] + small[..., 1::2, 1::2]) / 4
+    first, second = y[:, 2] - y[:, 0], y[:, 2] - 2 * y[:, 1] + y[:, 0]
+    columns += [(first == 0).mean((1, 2)), (np.abs(first) <= 2).mean((1, 2))]
+    middle = y[:, 1]
+    gradient = np.hypot(middle[:, 1:-1, 2:] - middle[:, 1:-1, :-2], middle[:, 2:, 1:-1] - middle[:, :-2, 1:-1]) / 2
+    flow = np.abs(first[:, 1:-1, 1:-1]) / (gradient + 2.0)
+    columns += [_log(flow.mean((1, 2))), _log(flow.std((1, 2))), _kurtosis(flow)]
+    light = y.mean((2, 3))
+    columns += [_log(np.abs(light[:, 2] - light[:, 0])), _log(np.abs(light[:, 2] - 2 * light[:, 1] + light[:, 0]))]
+    before, after = y[:, 1] - y[:, 0], y[:, 2] - y[:, 1]
+    columns.append(_correlation(before, after))
+    half = first.reshape(len(y), SIDE // 2, 2, SIDE // 2, 2).mean((2, 4))
+    for channel in (0, 1):
+        columns.append(_log(np.abs(c[:, 2, channel] - c[:, 0, channel]).mean((1, 2))) - columns[0])
+    columns += [_correlation(half, c[:, 2, channel] - c[:, 0, channel]) for channel in (0, 1)]
+    blocks = np.abs(first).reshape(len(y), 12, 8, 12, 8).mean((2, 4)).reshape(len(y), -1)
+    columns.append(_log(blocks.std(1)) - _log(blocks.mean(1)))
+    slopes = np.abs(np.diff(middle, axis=2))[:, :, : SIDE - 8].reshape(len(y), 12, 8, 11, 8).mean((2, 4))
+    columns.append(_correlation(np.abs(first).reshape(len(y), 12, 8, 12, 8).mean((2, 4))[:, :, :11], slopes))
     return np.stack(columns, 1)
 
 

@@ -109,11 +109,11 @@ def probabilities(
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Held-out fused probabilities (N) and their inputs (N x 3) of each variant; nan where a clip has no patches.
 
-    Hand statistics and fusion are fitted anew for each fold, on the other folds' clips only. Clips of fold -1 (matched
-    fakes, edited footage) are never fitted on.
+    Hand statistics and fusion are fitted anew for each fold, on the other folds' clips only. Clips of fold -1 (edited
+    footage) are never fitted on.
     """
     generated = np.array([c.generated for c in clips])
-    known = np.array([c.label in ("generated", "real") and c.made is None for c in clips])
+    known = np.array([c.label in ("generated", "real") for c in clips])
     weight = np.zeros(len(clips))
     weight[known] = weights([c for c, k in zip(clips, known, strict=True) if k], matched=MATCHED)
     inputs = {v: np.concatenate([s.logits, np.full((len(clips), 1), np.nan)], 1) for v, s in scores.items()}

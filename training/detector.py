@@ -31,11 +31,12 @@ from countermark.errors import UsageError
 from countermark.training import _scores as scoring
 from countermark.training._batches import Pool
 from countermark.training._cache import VARIANTS, Shelf, build
+from countermark.training._embedded import embedded_clips, make_embedded
 from countermark.training._fit import fit
 from countermark.training._footage import Clip, folds, read_footage, weights
 from countermark.training._fusion import fit_fusion, fit_hand, fit_range
 
-__all__ = ["fold_networks", "fold_of", "main", "usable"]
+__all__ = ["clips_of", "fold_networks", "fold_of", "main", "usable"]
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "detect" / "weights"
 STAGES = ("cache", "match", "network", "score", "export")
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
         torch.set_num_threads(args.threads)
     args.runs.mkdir(parents=True, exist_ok=True)
     stages = {"cache": _cache, "match": _match, "network": _network, "score": _score, "export": export}
-    clips = read_footage(args.data)
+    clips = clips_of(args.data, args.cache)
     for stage in STAGES if args.stage == "all" else (args.stage,):
         stages[stage](args, clips)
     return 0
@@ -67,6 +68,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--ae-minutes", type=float, default=3.0, help="of training for each auto-encoder")
     parser.add_argument("--pairs", type=int, default=6, help="matched fakes in a batch; 0: none")
     parser.add_argument("--pull", type=float, default=0.3, help="how much they count in the main output")
+    parser.add_argument("--embedded", type=int, default=24, help="clips of our own generator that are added")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="cores; 0: as torch chooses")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the weights file")
@@ -76,16 +78,22 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
+def clips_of(data: Path, cache: Path) -> list[Clip]:
+    """The clips of a data folder, and those that our own generator has made into the cache."""
+    return read_footage(data) + embedded_clips(cache)
+
+
 def usable(clips: Iterable[Clip]) -> list[Clip]:
     """Clips that are trained on: edited ones are neither class."""
     return [c for c in clips if c.label in ("generated", "real")]
 
 
 def fold_of(clips: list[Clip], count: int, seed: int) -> npt.NDArray[np.int64]:
-    """The fold of every clip, -1 for clips that are not trained on: N."""
-    chosen = usable(clips)
+    """The fold of every clip, -1 for clips that are not trained on; our own generator's are in fold 0: N."""
+    chosen = [c for c in usable(clips) if c.made is None]
     own = dict(zip((c.name for c in chosen), folds(chosen, count, seed), strict=True))
-    return np.array([own.get(c.name, -1) for c in clips])
+    made = {c.name: 0 for c in clips if c.made is not None}
+    return np.array([(own | made).get(c.name, -1) for c in clips])
 
 
 def _progress(items: Iterable[Any], total: int, name: str) -> None:
@@ -96,7 +104,12 @@ def _progress(items: Iterable[Any], total: int, name: str) -> None:
 
 
 def _cache(args: argparse.Namespace, clips: list[Clip]) -> None:
+    if args.embedded:
+        _progress(make_embedded(args.cache, args.embedded, args.seed), args.embedded, "our own generator")
+    made = embedded_clips(args.cache)
+    clips = [c for c in clips if c.made is None]
     _progress(build(clips, args.data, args.cache, VARIANTS, args.seed), len(clips), "cache")
+    _progress(build(made, args.cache, args.cache, VARIANTS, args.seed), len(made), "cache of our own")
 
 
 def _match(args: argparse.Namespace, clips: list[Clip]) -> None:
