@@ -216,7 +216,7 @@ class Judge:
         if self._slow:
             return "The frames lie too far apart in time for the classifier."
         if self._sampler.blank:
-            return "The classifier found no window with enough frames and detail to look at."
+            return "The classifier found no place with enough detail to look at."
         return "The video is too short for the classifier: it needs three frames within a fifth of a second."
 
     def _unlike(self, features: Floats) -> str | None:

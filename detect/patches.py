@@ -65,7 +65,8 @@ class Sampler:
 
     def __init__(self, gap: float = GAP, every: float = WINDOW) -> None:
         self.gap, self.every = gap, every
-        self.blank = 0  # windows with nothing but blank places, or less than three frames
+        self.blank = 0  # windows with nothing but blank places
+        self.short = 0  # windows with less than three frames
         self._kept: list[_Kept] = []
         self._start = 0.0
         self._last: npt.NDArray[np.int16] | None = None
@@ -74,7 +75,7 @@ class Sampler:
         """Takes a frame (H x W x 3, uint8, RGB) and its time in seconds; gives the window that it completes, if any."""
         done = None
         if time >= self._start + WINDOW and len(self._kept) >= FRAMES:
-            done = self._close()
+            done = self._close(time)
             self._start = max(self._start + self.every, time // self.every * self.every)
         if time < self._start:
             return done
@@ -93,13 +94,13 @@ class Sampler:
         """The last window, which may be shorter."""
         return self._close()
 
-    def _close(self) -> Window | None:
+    def _close(self, until: float | None = None) -> Window | None:
         kept, self._kept = self._kept, []
         fresh = [k for k in kept if k.fresh]
         chosen = fresh if len(fresh) >= FRAMES else kept
         which = triple([k.time for k in chosen], self.gap)
         if which is None:
-            self.blank += bool(kept)
+            self.short += bool(kept)
             return None
         frames = [chosen[i] for i in which]
         places = _places(frames[1].rgb)
@@ -110,7 +111,7 @@ class Sampler:
         times = (frames[0].time, frames[1].time, frames[2].time)
         return Window(
             start=self._start,
-            end=min(self._start + WINDOW, max(kept[-1].time, times[2])),
+            end=min(self._start + WINDOW, kept[-1].time if until is None else until),
             times=times,
             luma=np.stack([luma for luma, _ in cubes]),
             chroma=np.stack([chroma for _, chroma in cubes]),
