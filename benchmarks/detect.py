@@ -62,16 +62,16 @@ def main(argv: list[str]) -> int:
 
 
 def _small(folder: Path) -> None:
-    """Trains and reports on eight tiny clips of each class."""
+    """Trains and reports on a few tiny clips of each class."""
     make_footage(folder / "data")
     where = ["--data", str(folder / "data"), "--cache", str(folder / "cache"), "--runs", str(folder / "runs")]
-    quick = ["--folds", "2", "--minutes", "0.01", "--pairs", "0", "--embedded", "0"]
+    quick = ["--folds", "2", "--minutes", "0.005", "--pairs", "0", "--embedded", "0"]
     for stage in ("cache", "network", "score"):
         detector.main([*where, *quick, "--stage", stage])
     _report(folder / "data", folder / "cache", folder / "runs", 2, 0)
 
 
-def make_footage(folder: Path, clips: int = 3, sources: int = 4) -> None:
+def make_footage(folder: Path, clips: int = 2, sources: int = 4) -> None:
     """Clips of moving noise ("real") and of the same made smooth ("generated"), with their table."""
     import cv2
 

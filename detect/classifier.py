@@ -32,7 +32,7 @@ BATCH = 4  # windows that are judged together
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept
 SLOWEST = 0.24  # seconds between a window's frames beyond which its motion is unlike any it was trained on
-LEAST_SECONDS = 0.2  # of a window, from its first to its last frame
+SHORTEST = 0.15  # seconds from a window's first to its last frame, below which there is hardly any motion to judge
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,10 @@ class Judge:
     def _take(self, window: Window | None) -> None:
         if window is None:
             return
-        gap = max(np.diff(window.times))
-        if gap > SLOWEST or window.times[2] - window.times[0] < LEAST_SECONDS / 2:
+        if max(np.diff(window.times)) > SLOWEST:
             self._slow += 1
+            return
+        if window.times[2] - window.times[0] < SHORTEST:
             return
         self._waiting.append(window)
         if len(self._waiting) == BATCH:
@@ -217,7 +218,7 @@ class Judge:
             return "The frames lie too far apart in time for the classifier."
         if self._sampler.blank:
             return "The classifier found no place with enough detail to look at."
-        return "The video is too short for the classifier: it needs three frames within a fifth of a second."
+        return "The video is too short for the classifier: it needs three frames over a sixth of a second."
 
     def _unlike(self, features: Floats) -> str | None:
         limits = self.classifier.limits

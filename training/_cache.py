@@ -59,9 +59,8 @@ class Shelf:
                 times = tuple(tuple(t) for t in raw.pop("times"))
                 entry = Entry(**{**raw, "per": tuple(raw["per"]), "times": times})
                 self.entries[entry.name] = entry
-        last = max(self.entries.values(), key=lambda e: (e.first, e.window), default=None)
-        self.rows = last.first + last.count if last else 0
-        self.windows = last.window + len(last.per) if last else 0
+        self.rows = max((e.first + e.count for e in self.entries.values()), default=0)
+        self.windows = max((e.window + len(e.per) for e in self.entries.values()), default=0)
 
     def array(self, kind: str) -> npt.NDArray[np.uint8]:
         """All rows of ``luma``, ``chroma`` or ``thumb``, memory-mapped."""

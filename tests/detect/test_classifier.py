@@ -97,9 +97,9 @@ def test_pictures_and_tiny_videos_are_not_looked_at(blank: Classifier, clip):
 
 
 def test_too_short_or_too_slow_is_said_so(blank: Classifier, clip):
-    short = _judge(blank, clip(2))
+    two, few = _judge(blank, clip(2)), _judge(blank, clip(4))
     slow = _judge(blank, clip(12), fps=2.0)
-    for opinion, word in ((short, "short"), (slow, "too far apart")):
+    for opinion, word in ((two, "short"), (few, "short"), (slow, "too far apart")):
         assert (opinion.says, opinion.applies, opinion.abstained) == ("nothing", False, True)
         assert word in opinion.why
 
