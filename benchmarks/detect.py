@@ -24,7 +24,7 @@ from countermark.training import _scores as scoring
 from countermark.training import detector
 from countermark.training._cache import RANDOM, VARIANTS, Shelf
 from countermark.training._footage import Clip, bands
-from countermark.training._metrics import auc
+from countermark.training._metrics import Rate, auc
 
 __all__ = ["main"]
 
@@ -104,6 +104,7 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     scores = {v: scoring.load_scores(runs, v, clips) for v in VARIANTS if (runs / f"logits-{v}.npz").exists()}
     found, inputs = scoring.probabilities(clips, fold, scores)
     known = fold >= 0
+    edited = _edited(clips, fold, found)
     for values in found.values():
         values[~known] = np.nan
     held = Held(clips, found, {v: _thresholds(clips, fold, p) for v, p in found.items()})
@@ -118,12 +119,27 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     print(table(["family", "size, fps", "clips", *shown, "TPR at 5 %"], family_rows(held, shown)))
     print("\nreal sources: mean probability, and share above the threshold of 5 % false alarms, raw\n")
     print(table(["source", "clips", "mean", "above"], source_rows(held, "raw")))
+    if edited:
+        print("\nedited footage, of neither class: mean probability, and how many are called likely generated\n")
+        print(table(["source", "after", "clips", "mean", "likely generated"], edited))
     print("\ncontrols, AUC\n")
     rows = controls_rows(held, {v: _marked(cache / v, clips) for v in RANDOM if v in found}, seed)
     rows += _metadata(clips, fold, seed) + _shuffled(clips, fold, scores, seed)
     print(table(["control", "clips", "AUC"], rows))
     print("\nIntervals of rates: Clopper-Pearson, 95 %; of AUC: groups drawn again.")
     print(f"{time.monotonic() - start:.0f} s")
+
+
+def _edited(clips: list[Clip], fold: npt.NDArray[np.int64], found: dict[str, Floats]) -> list[list[str]]:
+    rows = []
+    for source in sorted({c.family for c in clips if c.label == "edited"}):
+        for variant, p in found.items():
+            high = _thresholds(clips, fold, p)
+            mine = np.array([c.label == "edited" and c.family == source for c in clips]) & np.isfinite(p)
+            if mine.any():
+                rate = Rate(int((p[mine] >= high[mine]).sum()), int(mine.sum()))
+                rows.append([source, variant, str(int(mine.sum())), f"{p[mine].mean():.2f}", str(rate)])
+    return rows
 
 
 def _thresholds(clips: list[Clip], fold: npt.NDArray[np.int64], p: Floats) -> Floats:

@@ -23,7 +23,7 @@ from countermark.detect.patches import SMALLEST, WINDOW, Sampler, Window
 from countermark.errors import WeightsMissing
 from countermark.report import MediaFacts, Segment
 
-__all__ = ["Classifier", "Judge", "Moment", "Opinion", "load_classifier"]
+__all__ = ["Classifier", "Judge", "Moment", "Opinion", "declined", "load_classifier"]
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
@@ -155,8 +155,7 @@ class Judge:
 
     def add(self, time: float, rgb: npt.NDArray[np.uint8]) -> None:
         """Takes the next frame (H x W x 3, uint8, RGB, never resized) and its time in seconds."""
-        if self._reason() is None:
-            self._take(self._sampler.add(time, rgb))
+        self._take(self._sampler.add(time, rgb))
 
     def _take(self, window: Window | None) -> None:
         if window is None:
@@ -186,19 +185,8 @@ class Judge:
             if len(self._moments) > TELLING:
                 heapq.heappop(self._moments)
 
-    def _reason(self) -> str | None:
-        """Why a file of this kind is not looked at, or None."""
-        if self.facts.kind != "video":
-            return "The classifier was trained on video and does not judge single images."
-        if min(self.facts.width, self.facts.height) < SMALLEST:
-            return f"The classifier needs {SMALLEST} pixels on the shorter side."
-        return None
-
     def finish(self) -> Opinion:
         """The opinion, when all frames have been pushed."""
-        reason = self._reason()
-        if reason is not None:
-            return Opinion("nothing", reason, applies=False)
         self._take(self._sampler.finish())
         self._judge()
         if not self._inputs:
@@ -247,6 +235,19 @@ class Judge:
         if probability <= limits.low:
             return "nothing", f"The classifier sees no sign of generation (probability {share}), which proves nothing."
         return "unsure", f"The classifier cannot tell (probability {share})."
+
+
+def declined(facts: MediaFacts) -> Opinion | None:
+    """The opinion of a file that the classifier does not look at, for what it is; None for all others.
+
+    Asked before the classifier is loaded, which takes seconds.
+    """
+    why = None
+    if facts.kind != "video":
+        why = "The classifier was trained on video and does not judge single images."
+    elif min(facts.width, facts.height) < SMALLEST:
+        why = f"The classifier needs {SMALLEST} pixels on the shorter side."
+    return None if why is None else Opinion("nothing", why, applies=False)
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from countermark.detect.classifier import Opinion, load_classifier
+from countermark.detect.classifier import Judge, Opinion, declined, load_classifier
 from countermark.detect.fusion import fuse
 from countermark.detect.known_marks import KnownMark, find_known_marks
 from countermark.errors import BadMedia
@@ -85,7 +85,8 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
     facts = media.facts
     expected = int((facts.seconds or 0) * (facts.fps or 0)) or 1
     stride = max(1, -(-expected // MOST_FRAMES))
-    reader, prints, judge = Reader(), FingerprintMaker(), load_classifier().start(facts)
+    reader, prints = Reader(), FingerprintMaker()
+    judge = declined(facts) or load_classifier().start(facts)
     kept: list[npt.NDArray[np.uint8]] = []
     damage, count, size = None, 0, None
     try:
@@ -97,7 +98,8 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
             if keys and count % stride == 0:
                 reader.add(timed.rgb)
             prints.add(timed.time, timed.rgb)
-            judge.add(timed.time, timed.rgb)
+            if isinstance(judge, Judge):
+                judge.add(timed.time, timed.rgb)
             if count in (0, expected // 2):
                 kept.append(timed.rgb)
             count += 1
@@ -105,7 +107,8 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
         if count == 0:
             raise
         damage = str(error)
-    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), judge.finish(), count, damage)
+    opinion = judge.finish() if isinstance(judge, Judge) else judge
+    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), opinion, count, damage)
 
 
 def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> Entry | None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from countermark.detect import scan
-from countermark.detect.classifier import Moment, Opinion
+from countermark.detect.classifier import Judge, Moment, Opinion
 from countermark.detect.known_marks import MESSAGES
 from countermark.errors import BadMedia
 from countermark.media import MIME, open_source
@@ -35,8 +35,10 @@ FIELDS = {
 SCAN = importlib.import_module("countermark.detect.scan")  # the package's own name for it is the function
 
 
-class _Silent:
+class _Silent(Judge):
     """A classifier that has looked and found nothing, so that what the other signals say stands alone."""
+
+    def __init__(self) -> None: ...
 
     def start(self, facts: MediaFacts) -> "_Silent":
         return self
