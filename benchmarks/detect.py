@@ -116,7 +116,16 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     print(table(["band", *HEAD], bands_rows(held, "raw")))
     print("\neach generator against all real clips, AUC, and its rate at 5 % false alarms, raw\n")
     shown = [v for v in ("raw", "re1", "crf35") if v in found]
-    print(table(["family", "size, fps", "clips", *shown, "TPR at 5 %"], family_rows(held, shown)))
+    rows = family_rows(held, shown)
+    print(table(["family", "size, fps", "clips", *shown, "TPR at 5 %"], rows))
+    big = sorted(float(row[3]) for row in rows if int(row[2]) >= 5)
+    if big:
+        print(
+            f"\nfamilies of five clips or more: mean {np.mean(big):.2f}, median {np.median(big):.2f}, worst five {big[:5]}"
+        )
+    modern = np.array([not c.generated or c.width * c.height >= 700_000 for c in clips])
+    print("\ngenerators of 720p and up against all real clips\n")
+    print(table(["after", *HEAD], [line(v, held, v, modern) for v in found]))
     print("\nreal sources: mean probability, and share above the threshold of 5 % false alarms, raw\n")
     print(table(["source", "clips", "mean", "above"], source_rows(held, "raw")))
     if edited:
