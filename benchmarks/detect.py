@@ -120,9 +120,8 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     print(table(["family", "size, fps", "clips", *shown, "TPR at 5 %"], rows))
     big = sorted(float(row[3]) for row in rows if int(row[2]) >= 5)
     if big:
-        print(
-            f"\nfamilies of five clips or more: mean {np.mean(big):.2f}, median {np.median(big):.2f}, worst five {big[:5]}"
-        )
+        worst = ", ".join(f"{value:.2f}" for value in big[:5])
+        print(f"\nfamilies of five clips or more: mean {np.mean(big):.2f}, median {np.median(big):.2f}, worst {worst}")
     modern = np.array([not c.generated or c.width * c.height >= 700_000 for c in clips])
     print("\ngenerators of 720p and up against all real clips\n")
     print(table(["after", *HEAD], [line(v, held, v, modern) for v in found]))
