@@ -9,12 +9,12 @@ __all__ = ["INPUTS", "fit_fusion", "fit_hand", "fit_range", "fused", "normal"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-INPUTS = ("network", "matched", "hand")  # what is fused: main output, the matched fakes' output, hand statistics
+INPUTS = ("network", "hand")  # what is fused: the networks' main output, and the linear model of hand statistics
 KNOTS = 33
 AXES = 12
 
 
-def fit_hand(features: Floats, generated: Flags, weight: Floats, strength: float = 0.005) -> dict[str, Floats]:
+def fit_hand(features: Floats, generated: Flags, weight: Floats, strength: float = 0.03) -> dict[str, Floats]:
     """A logistic regression on statistics mapped to normal quantiles (N x F); heavily damped, since families are few.
 
     Gives knots (F x Q), levels (Q), coef (F) and bias (1), named as the weights file has them.
@@ -37,7 +37,7 @@ def normal(features: Floats, arrays: dict[str, Floats]) -> Floats:
 
 
 def fit_fusion(inputs: Floats, generated: Flags, weight: Floats, strength: float = 0.05) -> dict[str, Floats]:
-    """A logistic regression of held-out scores (N x 3), classes weighing alike: its output is the probability."""
+    """A logistic regression of held-out scores (N x 2), classes weighing alike: its output is the probability."""
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = inputs.mean(0), inputs.std(0) + 1e-9
@@ -47,7 +47,7 @@ def fit_fusion(inputs: Floats, generated: Flags, weight: Floats, strength: float
 
 
 def fused(inputs: Floats, arrays: dict[str, Floats]) -> Floats:
-    """Calibrated probability of scores (N x 3)."""
+    """Calibrated probability of scores (N x 2)."""
     z = ((inputs - arrays["fusion.mean"]) / arrays["fusion.scale"]) @ arrays["fusion.coef"] + arrays["fusion.bias"][0]
     return np.asarray(1 / (1 + np.exp(-z)))
 

@@ -99,7 +99,7 @@ def test_the_classifier_computes_what_training_fitted():
     rng = np.random.default_rng(0)
     generated = rng.random(300) < 0.5
     features = rng.normal(0, 1, (300, 6)) ** 3 + generated[:, None] * [1, 0, 0, 0.5, 0, 0]
-    inputs = rng.normal(0, 2, (300, 3)) + generated[:, None] * [3, 0, 1]
+    inputs = rng.normal(0, 2, (300, 2)) + generated[:, None] * [3, 1]
     weight = rng.uniform(0.5, 2, 300)
     arrays = fit_hand(features, generated, weight, strength=1.0)
     arrays |= fit_range(features, arrays) | fit_fusion(inputs, generated, weight)
