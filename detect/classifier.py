@@ -1,9 +1,9 @@
 """The trained classifier: frames in, as they are decoded, and an opinion out, with its segments and moments.
 
 A file's frames are pushed once (:meth:`Judge.add`), beside the other signals; memory does not grow with its length.
-Two scores of each window (of the networks and of the hand statistics) are averaged over the file and fused by a linear
-model that was fitted on generators and sources that training had not seen. Input unlike all that it was trained on
-gets no probability but a reason.
+Three scores of each window (of the networks, and of two models of hand statistics) are averaged over the file and
+fused by a linear model that was fitted on generators and sources that training had not seen. Input unlike all that it
+was trained on gets no probability but a reason.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Classifier", "Judge", "Moment", "Opinion", "declined", "load_classif
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
-SHA256 = "8b122de222ae631ac21c5c0db7cf0a64d4d6e60e4b2b7e3dd3f75cb3dc1b05f4"
+SHA256 = "a9d57fe16296f17dd08c544093be81605b9a6a2135f0878a377a3c2bc44ae430"
 BATCH = 4  # windows that are judged together
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept
@@ -90,7 +90,7 @@ class Classifier:
         return Judge(self, facts, every=WINDOW * max(1.0, expected / MOST_WINDOWS))
 
     def scores(self, windows: list[Window]) -> tuple[Floats, Floats, Floats]:
-        """Of each window the fused inputs (W x 2), of each patch its main logit (W x P), and features (W x F).
+        """Of each window the fused inputs (W x 3), of each patch its main logit (W x P), and features (W x F).
 
         A window with fewer patches repeats none: its missing places are nan.
         """
@@ -110,14 +110,17 @@ class Classifier:
             mine = slice(end - len(window.luma), end)
             motion = motion_features(window.thumb)
             feature = np.concatenate([cubes[mine].mean(0), motion])
-            inputs.append([logits[mine, 0].mean(), self.hand(feature)])
+            inputs.append([logits[mine, 0].mean(), *self.hand(feature)])
             patches.append(np.pad(logits[mine, 0], (0, most - len(window.luma)), constant_values=np.nan))
             features.append(feature)
         return np.array(inputs), np.array(patches), np.array(features)
 
-    def hand(self, features: Floats) -> float:
-        """The linear model's logit of a clip's mean statistics (F)."""
-        return float(self.normal(features) @ self.arrays["hand.coef"] + self.arrays["hand.bias"][0])
+    def hand(self, features: Floats) -> tuple[float, float]:
+        """What the linear model and the kernel machine make of mean statistics (F)."""
+        x, a = self.normal(features), self.arrays
+        far = ((a["kernel.points"] - x) ** 2).sum(1)
+        kernel = np.exp(-a["kernel.width"][0] * far) @ a["kernel.dual"] + a["kernel.bias"][0]
+        return float(x @ a["hand.coef"] + a["hand.bias"][0]), float(kernel)
 
     def normal(self, features: Floats) -> Floats:
         """Statistics mapped to a standard normal by training's quantiles, so that outliers are bounded: F."""
@@ -125,7 +128,7 @@ class Classifier:
         return np.array([np.interp(x, k, levels) for x, k in zip(features, knots, strict=True)])
 
     def probability(self, inputs: Floats) -> Floats:
-        """Calibrated probability of fused inputs (... x 2)."""
+        """Calibrated probability of fused inputs (... x 3)."""
         z = ((inputs - self.arrays["fusion.mean"]) / self.arrays["fusion.scale"]) @ self.arrays["fusion.coef"]
         return np.asarray(1 / (1 + np.exp(-(z + self.arrays["fusion.bias"][0]))))
 

@@ -78,6 +78,7 @@ class AutoEncoder(nn.Module):
         temporal = kind.frames > 1
         self.fold = nn.Linear(folded, width * 2)
         self.squeeze = nn.Linear(width * 2, kind.channels)
+        self.direct = nn.Linear(folded, kind.channels)
         self.widen = nn.Linear(kind.channels, width * kind.frames)
         self.blocks = nn.Sequential(_Block(width, temporal), _Block(width, temporal))
         self.steps = nn.ModuleList()
@@ -91,12 +92,12 @@ class AutoEncoder(nn.Module):
             self.codes = nn.Parameter(torch.randn(kind.codes, kind.channels))
 
     def encode(self, clip: Tensor) -> Tensor:
-        """Latents, B x T' x H' x W' x C, of about unit variance."""
+        """Latents, B x T' x H' x W' x C, bounded, so that noise of a fixed size means something."""
         b, c, t, h, w = clip.shape
         s, f = self.kind.stride, self.kind.frames
         x = clip.reshape(b, c, t // f, f, h // s, s, w // s, s).permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
-        latents = self.squeeze(functional.silu(self.fold(x)))
-        return functional.layer_norm(latents, latents.shape[-1:])
+        latents: Tensor = self.squeeze(functional.silu(self.fold(x))) + self.direct(x)
+        return 3 * torch.tanh(latents / 3)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents back to clips."""

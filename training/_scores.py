@@ -14,7 +14,7 @@ from countermark.detect.network import Network
 from countermark.training._cache import Shelf
 from countermark.training._fit import judge
 from countermark.training._footage import Clip, weights
-from countermark.training._fusion import INPUTS, fit_fusion, fit_hand, fused, normal
+from countermark.training._fusion import INPUTS, fit_fusion, fit_hand, fused, hand_scores
 
 __all__ = ["INPUTS", "LEARNT", "Scores", "collect_features", "collect_logits", "load_scores", "probabilities", "stack"]
 
@@ -107,7 +107,7 @@ def stack(
 def probabilities(
     clips: Sequence[Clip], fold: npt.NDArray[np.int64], scores: dict[str, Scores]
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Held-out fused probabilities (N) and their inputs (N x 2) of each variant; nan where a clip has no patches.
+    """Held-out fused probabilities (N) and their inputs (N x 3) of each variant; nan where a clip has no patches.
 
     Hand statistics and fusion are fitted anew for each fold, on the other folds' clips only. Clips of fold -1 (edited
     footage) are never fitted on.
@@ -116,14 +116,16 @@ def probabilities(
     known = np.array([c.label in ("generated", "real") for c in clips])
     weight = np.zeros(len(clips))
     weight[known] = weights([c for c, k in zip(clips, known, strict=True) if k], matched=MATCHED)
-    inputs = {v: np.stack([s.logits[:, 0], np.full(len(clips), np.nan)], 1) for v, s in scores.items()}
+    inputs = {v: np.full((len(clips), 3), np.nan) for v in scores}
+    for v, s in scores.items():
+        inputs[v][:, 0] = s.logits[:, 0]
     for own in np.unique(fold):
         _, features, which = stack(scores, LEARNT, known & (fold != own))
         hand = fit_hand(features, generated[which], weight[which])
         for v, s in scores.items():
             here = (fold == own) & s.there
             if here.any():
-                inputs[v][here, 1] = normal(s.features[here], hand) @ hand["hand.coef"] + hand["hand.bias"][0]
+                inputs[v][here, 1:] = hand_scores(s.features[here], hand)
     found = {v: np.full(len(clips), np.nan) for v in scores}
     for own in np.unique(fold):
         rows = [(v, np.flatnonzero(known & (fold != own) & scores[v].there)) for v in LEARNT]

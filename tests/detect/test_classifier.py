@@ -30,9 +30,13 @@ def blank() -> Classifier:
         "hand.levels": np.array([-2.0, 2.0]),
         "hand.coef": np.zeros(count),
         "hand.bias": np.zeros(1),
-        "fusion.mean": np.zeros(2),
-        "fusion.scale": np.ones(2),
-        "fusion.coef": np.array([1.0, 0.0]),
+        "kernel.points": np.zeros((1, count)),
+        "kernel.dual": np.zeros(1),
+        "kernel.bias": np.zeros(1),
+        "kernel.width": np.ones(1),
+        "fusion.mean": np.zeros(3),
+        "fusion.scale": np.ones(3),
+        "fusion.coef": np.array([1.0, 0.0, 0.0]),
         "fusion.bias": np.zeros(1),
         "range.mean": np.zeros(count),
         "range.axes": np.zeros((count, 2)),
@@ -42,7 +46,7 @@ def blank() -> Classifier:
 
 def _with(classifier: Classifier, bias: float = 0.0, **limits: float) -> Classifier:
     kept = {name: getattr(classifier.limits, name) for name in ("high", "low", "fine", "distance")}
-    arrays = {**classifier.arrays, "fusion.coef": np.zeros(2), "fusion.bias": np.array([bias])}
+    arrays = {**classifier.arrays, "fusion.coef": np.zeros(3), "fusion.bias": np.array([bias])}
     return Classifier(classifier.networks, arrays, Limits(**{**kept, **limits}))
 
 

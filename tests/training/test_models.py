@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.svm import SVC
 
 from countermark.detect.classifier import Classifier, Limits
 from countermark.detect.network import Network
@@ -13,7 +14,7 @@ from countermark.media import Timed
 from countermark.training._autoencoders import KINDS, AutoEncoder, reconstruct
 from countermark.training._cache import Shelf
 from countermark.training._degrade import FIXED, Settings, degrade, draw, encode
-from countermark.training._fusion import fit_fusion, fit_hand, fit_range, fused, normal
+from countermark.training._fusion import WIDTH, fit_fusion, fit_hand, fit_range, fused, hand_scores, normal
 from countermark.training._muon import Optimisers
 
 
@@ -99,14 +100,17 @@ def test_the_classifier_computes_what_training_fitted():
     rng = np.random.default_rng(0)
     generated = rng.random(300) < 0.5
     features = rng.normal(0, 1, (300, 6)) ** 3 + generated[:, None] * [1, 0, 0, 0.5, 0, 0]
-    inputs = rng.normal(0, 2, (300, 2)) + generated[:, None] * [3, 1]
+    inputs = rng.normal(0, 2, (300, 3)) + generated[:, None] * [3, 0, 1]
     weight = rng.uniform(0.5, 2, 300)
     arrays = fit_hand(features, generated, weight, strength=1.0)
     arrays |= fit_range(features, arrays) | fit_fusion(inputs, generated, weight)
     classifier = Classifier((Network(),), arrays, Limits(0.9, 0.1, 0, 1))
-    hand = normal(features, arrays) @ arrays["hand.coef"] + arrays["hand.bias"][0]
-    assert [classifier.hand(row) for row in features] == pytest.approx(list(hand))
-    assert hand[generated].mean() > hand[~generated].mean() + 0.5
+    hand = hand_scores(features, arrays)
+    assert np.array([classifier.hand(row) for row in features]) == pytest.approx(hand)
+    assert (hand[generated].mean(0) > hand[~generated].mean(0) + 0.5).all()
+    even = np.where(generated, 150 / weight[generated].sum(), 150 / weight[~generated].sum()) * weight
+    machine = SVC(C=1.0, gamma=WIDTH).fit(normal(features, arrays), generated, sample_weight=even)
+    assert hand[:, 1] == pytest.approx(machine.decision_function(normal(features, arrays)), abs=1e-3)
     assert classifier.probability(inputs) == pytest.approx(fused(inputs, arrays))
     assert np.mean(fused(inputs, arrays)[generated]) > 0.7
     distances = [classifier.distance(row) for row in features]
