@@ -27,7 +27,7 @@ __all__ = ["Classifier", "Judge", "Moment", "Opinion", "declined", "load_classif
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
-SHA256 = "a9d57fe16296f17dd08c544093be81605b9a6a2135f0878a377a3c2bc44ae430"
+SHA256 = "fc0edf2fdb5277339873857a6ce35ca38624845407d92dc96c81355d1df058ac"
 BATCH = 4  # windows that are judged together
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept

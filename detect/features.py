@@ -40,7 +40,7 @@ def _names() -> list[str]:
     return names
 
 
-MOTION = ["m.speed", "m.spread", "m.change", "m.curl", "m.miss", "m.gradient", "m.light", "m.lightchange"]
+MOTION = ["m.speed", "m.spread", "m.change", "m.curl", "m.miss", "m.gradient", "m.lightchange"]
 NAMES: tuple[str, ...] = (*_names(), *MOTION)
 
 
@@ -245,7 +245,6 @@ def motion_features(thumb: Bytes) -> Floats:
         np.log(curl + 0.01),
         np.log(miss + 0.05),
         np.log(gradient + 0.1),
-        light[1] / 255,
         np.log(np.ptp(light) + 0.05),
     ]
     return np.array(values, np.float64)
