@@ -8,7 +8,7 @@
 4. A trusted manifest that says captured: ``captured``.
 5. The classifier, or another generator's known mark: ``likely_generated``. Public marks can be forged.
 6. A mark of ours that the store does not know or that cannot be read, or credentials that are tampered with,
-   unreadable or signed by a stranger: ``inconclusive``.
+   unreadable or signed by a stranger, or a classifier that cannot tell: ``inconclusive``.
 7. Otherwise ``no_evidence``, which never means "real".
 """
 

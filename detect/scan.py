@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time as clock
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from countermark.detect.classifier import Judge, Opinion, declined, load_classifier
 from countermark.detect.fusion import fuse
 from countermark.detect.known_marks import KnownMark, find_known_marks
 from countermark.errors import BadMedia
@@ -35,6 +36,7 @@ class _Seen:
     reading: Reading
     fingerprint: Fingerprint
     known: KnownMark | None
+    opinion: Opinion
     frames: int
     damage: str | None
 
@@ -57,7 +59,7 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
         _c2pa(credentials, media.container not in NO_MANIFEST),
         _watermark(seen, keys, entry),
         _fingerprint(seen, entry),
-        _classifier(),
+        _classifier(seen.opinion),
         _known_marks(seen.known),
     )
     verdict, probability = fuse(evidence, credentials.state)
@@ -68,6 +70,7 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
         probability=probability,
         credentials=credentials.state,
         evidence=evidence,
+        segments=seen.opinion.segments,
         timing={
             "credentials": round(read - start, 3),
             "frames": round(looked - read, 3),
@@ -81,6 +84,7 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
     facts = media.facts
     expected = int((facts.seconds or 0) * (facts.fps or 0)) or 1
     reader, prints = Reader(), FingerprintMaker()
+    judge = declined(facts) or load_classifier().start(facts)
     kept: list[npt.NDArray[np.uint8]] = []
     damage, count, size = None, 0, None
     try:
@@ -92,6 +96,8 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
             if keys:
                 reader.add(timed.rgb, timed.time)
             prints.add(timed.time, timed.rgb)
+            if isinstance(judge, Judge):
+                judge.add(timed.time, timed.rgb)
             if count in (0, expected // 2):
                 kept.append(timed.rgb)
             count += 1
@@ -99,7 +105,8 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
         if count == 0:
             raise
         damage = str(error)
-    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), count, damage)
+    opinion = judge.finish() if isinstance(judge, Judge) else judge
+    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), opinion, count, damage)
 
 
 def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> Entry | None:
@@ -212,9 +219,13 @@ def _fingerprint(seen: _Seen, entry: Entry | None) -> Evidence:
     )
 
 
-def _classifier() -> Evidence:
-    why = "This version has no trained classifier."
-    return Evidence("classifier", False, "nothing", why, {"probability": None, "abstained": True})
+def _classifier(opinion: Opinion) -> Evidence:
+    figures = {
+        "probability": opinion.probability,
+        "abstained": opinion.abstained,
+        "moments": [asdict(moment) for moment in opinion.moments],
+    }
+    return Evidence("classifier", opinion.applies, opinion.says, opinion.why, figures)
 
 
 def _known_marks(known: KnownMark | None) -> Evidence:

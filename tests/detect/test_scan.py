@@ -1,5 +1,6 @@
 """One file in, one Report out: every verdict that signals can lead to, and every kind of file."""
 
+import importlib
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -10,12 +11,13 @@ import pytest
 from PIL import Image
 
 from countermark.detect import scan
+from countermark.detect.classifier import Judge, Moment, Opinion
 from countermark.detect.known_marks import MESSAGES
 from countermark.errors import BadMedia
 from countermark.media import MIME, open_source
 from countermark.provenance import Clip, Maker, Sealed, Store, ensure_identity, keys_of, seal_clip
 from countermark.provenance.trust import context_for
-from countermark.report import SOURCES
+from countermark.report import SOURCES, MediaFacts, Segment
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Key, embed, make_key_file
 from countermark.writer import VideoWriter
@@ -28,6 +30,30 @@ FIELDS = {
     "classifier": {"probability", "abstained"},
     "known_marks": {"name", "p_value"},
 }
+
+
+SCAN = importlib.import_module("countermark.detect.scan")  # the package's own name for it is the function
+
+
+class _Silent(Judge):
+    """A classifier that has looked and found nothing, so that what the other signals say stands alone."""
+
+    def __init__(self) -> None: ...
+
+    def start(self, facts: MediaFacts) -> "_Silent":
+        return self
+
+    def add(self, time: float, rgb: np.ndarray) -> None: ...
+
+    def finish(self) -> Opinion:
+        return Opinion("nothing", "It was not asked.", applies=False)
+
+
+@pytest.fixture(autouse=True)
+def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trained classifier is asked only by tests that are marked so."""
+    if "trained" not in request.keywords:
+        monkeypatch.setattr(SCAN, "load_classifier", _Silent)
 
 
 @pytest.fixture(scope="module")
@@ -361,3 +387,43 @@ def test_scanning_leaves_the_store_as_it_was(sealed, home: Path):
     assert sorted(p.name for p in home.iterdir()) == names
     with Store(load_settings().store) as store:
         assert len(store) == 1
+
+
+def test_what_the_classifier_says_is_passed_on(clip, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Sure(_Silent):
+        def finish(self) -> Opinion:
+            moment = Moment(0.2, 0.99, ((8, 16, 96, 0.99),))
+            return Opinion("generated", "It is sure.", 0.97, False, True, (Segment(0.0, 0.5, 0.97),), (moment,))
+
+    monkeypatch.setattr(SCAN, "load_classifier", Sure)
+    report = scan(write(tmp_path / "plain.mp4", clip(8), 8))
+    assert (report.verdict, report.probability) == ("likely_generated", 0.97)
+    shown = report.to_json()
+    assert shown["segments"] == [{"start": 0.0, "end": 0.5, "probability": 0.97}]
+    (evidence,) = (one for one in shown["evidence"] if one["source"] == "classifier")
+    assert (evidence["applies"], evidence["says"], evidence["abstained"]) == (True, "generated", False)
+    assert evidence["moments"] == [{"time": 0.2, "probability": 0.99, "patches": ((8, 16, 96, 0.99),)}]
+
+
+def test_every_frame_is_shown_to_the_classifier_once(clip, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    class Watching(_Silent):
+        def add(self, time: float, rgb: np.ndarray) -> None:
+            seen.append((round(time, 3), rgb.shape))
+
+    monkeypatch.setattr(SCAN, "load_classifier", Watching)
+    scan(write(tmp_path / "plain.mp4", clip(8), 8))
+    assert seen == [(i / 8, (256, 256, 3)) for i in range(8)]
+
+
+@pytest.mark.trained
+def test_the_trained_classifier_judges_a_video_and_leaves_pictures(clip, write, tmp_path: Path):
+    report = scan(write(tmp_path / "plain.mp4", clip(24), 24))
+    mine = report.of("classifier")
+    assert mine.applies
+    assert (mine.figures["probability"] is None) == mine.figures["abstained"]
+    assert report.probability == mine.figures["probability"]
+    Image.fromarray(clip(1)[0]).save(tmp_path / "a.png")
+    picture = scan(tmp_path / "a.png").of("classifier")
+    assert (picture.applies, picture.says, picture.figures["abstained"]) == (False, "nothing", True)

