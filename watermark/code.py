@@ -39,10 +39,11 @@ def encode(payloads: Sequence[int], variant: int | None = None) -> Bits:
     return words[:, None] ^ _turns() if variant is None else words ^ _turns()[variant]
 
 
-def decode(llr: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint64], Bits]:
+def decode(llr: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint64], Bits, Bits]:
     """Most likely payload under each variant, for 512 log-likelihood ratios (positive means 0).
 
-    Returns the payloads (VARIANTS) and their codewords (VARIANTS x 512).
+    Returns the payloads (VARIANTS), their codewords (VARIANTS x 512), and the codewords (VARIANTS x 512) that are
+    likeliest of all, whatever the CRC says: where these are much likelier, the payload is not to be trusted.
     """
     soft = np.asarray(llr, np.float32) * (1 - 2 * _turns().astype(np.float32))
     u = _list_decode(soft)
@@ -52,7 +53,7 @@ def decode(llr: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint64], Bits]:
     best = np.argmax(good, 1)  # lists are in order: the first good one, or the first
     rows = np.arange(VARIANTS)
     payloads = np.packbits(words[rows, best, :PAYLOAD_BITS], axis=1).view(">u8").ravel().astype(np.uint64)
-    return payloads, _transform(u[rows, best]) ^ _turns()
+    return payloads, _transform(u[rows, best]) ^ _turns(), _transform(u[:, 0]) ^ _turns()
 
 
 @cache

@@ -24,6 +24,7 @@ __all__ = ["FPS", "Reader", "Reading", "read", "read_stream"]
 Frame = npt.NDArray[np.uint8]
 FPS = 24.0  # frames per second where nobody says
 MOST_PAYLOADS = 4  # different payloads that are looked for in one file
+NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
 HOPEFUL = 1e-2  # bound on presence up to which a payload is tried
 
 
@@ -153,7 +154,8 @@ class _Budget:
 
 def _read_part(residuals: Residuals, key: Key, budget: _Budget, *, thorough: bool = True) -> Reading:
     best = Reading("none", None, 0.0, 1.0)
-    for candidate in search(residuals, key):
+    for number, candidate in enumerate(search(residuals, key)):
+        first = number == 0
         if candidate.rung and not thorough:
             break
         p_value = presence_p_value(candidate.rho, candidate.scored, candidate.rung, budget.keys)
@@ -161,7 +163,7 @@ def _read_part(residuals: Residuals, key: Key, budget: _Budget, *, thorough: boo
         if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
             best = Reading(tier, None, candidate.rho, p_value, key.id, _flat(place), negative=place.negative)
-        if p_value > HOPEFUL and candidate.rung + candidate.scored > 1:
+        if p_value > HOPEFUL and not first:
             continue  # the canvas as it is deserves a trial even where the standing pilot was taken away
         reading = _read_at(residuals, key, place, budget)
         if reading.tier == "payload":
@@ -184,7 +186,7 @@ def _flat(alignment: Alignment) -> tuple[float, ...]:
 
 
 def _decode(residuals: Residuals, key: Key, alignment: Alignment) -> tuple[int, int, float]:
-    """The likeliest payload at an alignment, its variant, and its rho."""
+    """The likeliest payload at an alignment, its variant, and its rho; 0 where a strong mark is no codeword."""
     canvas = residuals.canvas
     level = level_of(alignment.zoom)
     chips = read_chips(residuals.best(level), key, alignment, canvas)
@@ -198,9 +200,12 @@ def _decode(residuals: Residuals, key: Key, alignment: Alignment) -> tuple[int, 
         soft += np.bincount(band.roles[use], value * band.signs[use], minlength=LENGTH)
     values, signs, roles = (np.concatenate(part) for part in zip(*parts, strict=True))
     spread = float(np.std(soft)) or 1.0
-    payloads, words = decode((2.0 * soft / spread).astype(np.float32))
-    rhos = soft @ (1.0 - 2.0 * words.T)  # the same for every variant but for the norm
+    payloads, words, rivals = decode((2.0 * soft / spread).astype(np.float32))
+    rhos = soft @ (1.0 - 2.0 * words.T) / max(float(np.linalg.norm(values)), 1e-9)
     winner = int(np.argmax(rhos))
+    rival = float(np.max(soft @ (1.0 - 2.0 * rivals.T))) / max(float(np.linalg.norm(values)), 1e-9)
+    if rival > rhos[winner] + NEAR:
+        return 0, 0, 0.0
     flips = (1.0 - 2.0 * words[winner])[roles]
     return int(payloads[winner]), winner, correlation(values, (signs * flips).astype(np.float32))
 

@@ -46,11 +46,12 @@ def search(residuals: Residuals, key: Key) -> Iterator[Candidate]:
     if maps is None:
         return
     starts = [Alignment(np.eye(3), negative) for negative in (False, True)]
-    count = 0
-    for start in starts:
-        count += 1
-        yield Candidate(start, pilot_rho(maps, key, start, residuals.canvas), 0, count)
-    for start in starts:
+    rhos = [pilot_rho(maps, key, start, residuals.canvas) for start in starts]
+    order = sorted(range(len(starts)), key=lambda i: -rhos[i])
+    count = len(starts)
+    for i in order:
+        yield Candidate(starts[i], rhos[i], 0, count)
+    for start in (starts[i] for i in order):
         here, rho, scored = climb(maps, key, start, residuals.canvas, step=1.0)
         count += scored
         yield Candidate(here, rho, 0, count)

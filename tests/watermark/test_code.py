@@ -14,9 +14,10 @@ def test_codewords_differ_and_decode_to_their_payload():
         variant = index * 3
         word = words[index, variant]
         assert (encode([payload], variant)[0] == word).all()
-        got, codewords = decode((1 - 2 * word.astype(np.float32)) * 4)
+        got, codewords, likeliest = decode((1 - 2 * word.astype(np.float32)) * 4)
         assert int(got[variant]) == payload
         assert (codewords[variant] == word).all()
+        assert (likeliest[variant] == word).all()
     flat = words.reshape(-1, LENGTH)
     apart = (flat[:, None] != flat[None]).sum(-1) + LENGTH * np.eye(len(flat), dtype=int)
     assert apart.min() >= 32
