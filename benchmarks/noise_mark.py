@@ -2,8 +2,8 @@
 
 Clips of the embedded model, each from a prompt, a seed and a key of its own. "signs" is the share of the marked signs
 that come back, "bits" that of the message's 32 after all votes, "known" the clips on which the known message is proven
-at 1e-9, and "blind" those whose message is read at 1e-9. Clips come from unmarked noise in the last row, which must
-prove nothing.
+at 1e-9, and "blind" those whose message is read at 1e-9. Clips "unmarked" come from unmarked noise: they must prove
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ from countermark.watermark import Key, embed
 
 Floats = npt.NDArray[np.float32]
 SHAPE = (24, 32, 32, 3)
+OWN = "32 px, own output"
+SOURCES = (OWN, "256 px", "256 px, sealed", "sealed, H.264 23", "sealed, H.264 28", "256 px, unmarked")
 HEAD = ("clip", "guidance", "prompt", "n", "signs", "bits", "rho", "known", "blind")
 
 
@@ -93,39 +95,39 @@ def main(argv: list[str]) -> int:
     start = time.monotonic()
     rows: dict[tuple[str, str, str], Row] = {}
     for case in cases:
-        for guidance in (1.0, 3.0):
-            _measure(rows, case, guidance, steps)
-        row = rows.setdefault(("256 px, noise unmarked", "3", "known"), Row())
-        plain = EmbeddedModel().generate(Request(case.prompt, seed=case.seed, steps=steps))
-        row.add(EmbeddedModel().recover_noise(plain.frames, case.prompt), case)
-    print(table(HEAD, [[*name, *row.cells()] for name, row in rows.items()]))
+        for guidance in (1.0,) if args.small else (1.0, 3.0):
+            _measure(rows, case, guidance, steps, args.small)
+    print(table(HEAD, [[*name, *rows[name].cells()] for name in sorted(rows, key=lambda n: SOURCES.index(n[0]))]))
     print(
         f"\n{MESSAGE_BITS} bits, {steps} steps; {(time.monotonic() - start) / count:.0f} s a clip, all rows together."
     )
     return 0
 
 
-def _measure(rows: dict[tuple[str, str, str], Row], case: Case, guidance: float, steps: int) -> None:
+def _measure(rows: dict[tuple[str, str, str], Row], case: Case, guidance: float, steps: int, small: bool) -> None:
     """One marked clip, from the network's own output to what an encoder leaves, with its prompt and without."""
     text, video, _, vocabulary = networks()
     noise = torch.from_numpy(marked_noise(SHAPE, case.seed, case.key, case.message))[None]
     model = EmbeddedModel()
-    request = Request(case.prompt, seed=case.seed, steps=steps, guidance=guidance, noise_key=case.key)
-    frames = model.generate(request).frames
-    with torch.inference_mode():
-        slots = text(vocabulary.batch([case.prompt]))
-    own = sample(video, slots, steps=steps, guidance=guidance, seeds=[case.seed], noise=noise)
+    marked = Request(case.prompt, seed=case.seed, steps=steps, guidance=guidance, noise_key=case.key)
+    frames = model.generate(marked).frames
     sealed = embed(frames, case.seed, case.key, fps=FPS)
-    coded: dict[str, Callable[[], Frames]] = {
+    made: dict[str, Callable[[], Frames]] = {
         "256 px": lambda: frames,
         "256 px, sealed": lambda: sealed,
         "sealed, H.264 23": lambda: reencode(sealed, FPS, "libx264", 23),
         "sealed, H.264 28": lambda: reencode(sealed, FPS, "libx264", 28),
+        "256 px, unmarked": lambda: model.generate(replace(marked, noise_key=None)).frames,
     }
-    for prompt in ("known", "none"):
-        given = slots if prompt == "known" else None
-        back = invert(video, own, given)[0].numpy()
-        rows.setdefault(("32 px, own output", f"{guidance:g}", prompt), Row()).add(back, case)
-        for name, made in coded.items():
-            back = model.recover_noise(made(), case.prompt if prompt == "known" else None)
-            rows.setdefault((name, f"{guidance:g}", prompt), Row()).add(back, case)
+    with torch.inference_mode():
+        slots = text(vocabulary.batch([case.prompt]))
+    for source in SOURCES[:2] if small else SOURCES:
+        shown = None if source == OWN else made[source]()
+        for prompt in (None,) if small else (case.prompt, None):
+            if shown is None:
+                own = sample(video, slots, steps=steps, guidance=guidance, seeds=[case.seed], noise=noise)
+                back = invert(video, own, slots if prompt else None)[0].numpy()
+            else:
+                back = model.recover_noise(shown, prompt)
+            name = (source, f"{guidance:g}", "known" if prompt else "none")
+            rows.setdefault(name, Row()).add(back, case)

@@ -25,6 +25,7 @@ __all__ = ["EmbeddedModel", "networks"]
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
 SHA256 = "34823d138676566fc747ff665d598606731b1de655c77778e12fdb78a3b96eb5"
 STEPS, GUIDANCE = 24, 3.0
+CORRECTIONS = 3  # of the small clip that the decoder may have enlarged to given frames; more bring little
 KNOWS = (
     f"it knows one or two of {', '.join(KINDS)} in {', '.join(COLOURS)}, that stand, bounce or move left, right, up or "
     "down, to the left or right of each other, by day, at night or in a studio, animated or photorealistic"
@@ -93,11 +94,15 @@ class EmbeddedModel:
         shape = Shape()
         if frames.ndim != 4 or len(frames) != shape.frames or frames.shape[1] != frames.shape[2]:
             raise BadMedia(f"a noise mark is read from {shape.frames} square frames, not from {frames.shape}")
-        text, video, _, vocabulary = networks()
-        small = torch.from_numpy(_resize(frames, shape.size).astype(np.float32) / 127.5 - 1)[None]
+        text, video, upscaler, vocabulary = networks()
+        seen = torch.from_numpy(_resize(frames, shape.size).astype(np.float32) / 127.5 - 1)[None]
+        small = seen
         with torch.inference_mode():
-            slots = None if prompt is None else text(vocabulary.batch([prompt]))
-            return invert(video, small, slots, steps=STEPS)[0].numpy()
+            slots = text(vocabulary.batch([prompt or ""]))
+            for _ in range(CORRECTIONS):  # back-projection (Irani and Peleg 1991)
+                shown = upscaler(small, slots).clamp(-1, 1)
+                small = (small + seen - _shrunk(shown)).clamp(-1, 1)
+            return invert(video, small, slots if prompt else None, steps=STEPS)[0].numpy()
 
     def _frames(self, request: Request) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
         text, video, upscaler, vocabulary = networks()
@@ -133,6 +138,12 @@ def _marked(request: Request) -> torch.Tensor | None:
         return None
     size = (Shape().frames, Shape().size, Shape().size, 3)
     return torch.from_numpy(marked_noise(size, request.seed, request.noise_key, int(request.noise_key.id, 16)))[None]
+
+
+def _shrunk(large: torch.Tensor) -> torch.Tensor:
+    """The decoder's clips (B x T x 8H x 8W x 3) as means over what was a pixel before."""
+    batch, count, high, wide, _ = large.shape
+    return large.view(batch, count, high // SCALE, SCALE, wide // SCALE, SCALE, 3).mean((3, 5))
 
 
 def _resize(frames: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

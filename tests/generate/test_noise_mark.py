@@ -12,6 +12,8 @@ from countermark.generate import Request, Result, generate, load_model, models
 from countermark.generate.embedded import networks
 from countermark.generate.noise_mark import PATTERNS, marked_noise, read_noise, recovered_signs
 from countermark.generate.sampler import invert, sample
+from countermark.provenance import keys_of
+from countermark.settings import load_settings
 from countermark.watermark import Key
 
 KEY, OTHER = Key(bytes(range(32))), Key(bytes([9] * 32))
@@ -112,15 +114,33 @@ def test_what_is_no_whole_clip_is_refused():
 
 
 class Silent:
-    """A generator that knows nothing of noise."""
+    """A generator that knows nothing of noise, and keeps what it was asked."""
 
     name, version = "silent", None
 
+    def __init__(self, frames: np.ndarray) -> None:
+        self.frames = frames
+        self.asked: list[Request] = []
+
     def generate(self, request: Request) -> Result:
-        raise AssertionError("it must not be asked")
+        self.asked.append(request)
+        return Result(self.frames, 8.0)
+
+
+class Marking(Silent):
+    marks_noise = True
 
 
 def test_a_model_that_cannot_is_refused_before_it_generates(tmp_path):
-    assert isinstance(Silent(), models.VideoModel)
-    with pytest.raises(UsageError, match="cannot mark its noise"):
-        generate("a red ball bounces", tmp_path / "o.mp4", model=Silent(), noise_mark=True)
+    model = Silent(np.zeros((1, 64, 64, 3), np.uint8))
+    assert isinstance(model, models.VideoModel)
+    with pytest.raises(UsageError, match="silent cannot mark its noise"):
+        generate("a red ball bounces", tmp_path / "o.mp4", model=model, noise_mark=True)
+    assert not model.asked
+
+
+def test_the_watermark_key_marks_the_noise_only_when_asked(tmp_path, clip):
+    model = Marking(clip())
+    generate("a red ball bounces", tmp_path / "plain.mp4", model=model)
+    generate("a red ball bounces", tmp_path / "marked.mp4", model=model, noise_mark=True)
+    assert [one.noise_key for one in model.asked] == [None, keys_of(load_settings())[0]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from countermark.benchmarks import chain
+from countermark.benchmarks import chain, noise_mark
 from countermark.benchmarks._table import table, wilson
 from countermark.provenance import sealing
 
@@ -58,3 +58,11 @@ def test_wilsons_interval_is_the_one_of_the_textbook():
         low, high = binomtest(successes, trials).proportion_ci(method="wilson")
         assert wilson(successes, trials) == pytest.approx((low, high), abs=1e-6)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_mark_in_the_noise_is_measured(capsys: pytest.CaptureFixture[str]):
+    assert noise_mark.main(["--small"]) == 0
+    head, _, *rows = [_cells(line) for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert tuple(head) == noise_mark.HEAD
+    assert [row[:4] for row in rows] == [[name, "1", "none", "1"] for name in noise_mark.SOURCES[:2]]
+    assert rows[0][-2:] == ["1/1", "1/1"], "the model's own output gives the mark back"
