@@ -1,9 +1,9 @@
 """How much of the mark in the noise an inversion recovers: ``countermark bench noise_mark``.
 
 Clips of the embedded model, each from a prompt, a seed and a key of its own. "signs" is the share of the marked signs
-that come back, "bits" that of the message's 32 after all votes, "known" the clips on which the known message is proven
-at 1e-9, and "blind" those whose message is read at 1e-9. Clips "unmarked" come from unmarked noise: they must prove
-nothing.
+that come back, "bits" that of the message's 32 after all votes, "rho" the statistic. Then the clips that are proven
+at 1e-9: "seeded" where seed and message are known, "known" where the message is, "blind" where neither is and the
+message read is right. Clips "unmarked" come from unmarked noise: they must prove nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float32]
 SHAPE = (24, 32, 32, 3)
 OWN = "32 px, own output"
 SOURCES = (OWN, "256 px", "256 px, sealed", "sealed, H.264 23", "sealed, H.264 28", "256 px, unmarked")
-HEAD = ("clip", "guidance", "prompt", "n", "signs", "bits", "rho", "known", "blind")
+HEAD = ("clip", "guidance", "prompt", "n", "signs", "bits", "rho", "seeded", "known", "blind")
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,20 @@ class Row:
     signs: list[float] = field(default_factory=list)
     bits: list[float] = field(default_factory=list)
     rho: list[float] = field(default_factory=list)
+    seeded: list[bool] = field(default_factory=list)
     known: list[bool] = field(default_factory=list)
     blind: list[bool] = field(default_factory=list)
 
     def add(self, noise: Floats, case: Case) -> None:
         """Reads recovered noise and compares it with what was written."""
+        seeded = read_noise(noise, case.key, case.message, seed=case.seed)
         told = read_noise(noise, case.key, case.message)
         guessed = read_noise(noise, case.key)
         signs, bits = recovered_signs(noise, case.seed, case.key, case.message)
         self.signs.append(signs)
         self.bits.append(bits)
-        self.rho.append(told.rho)
+        self.rho.append(seeded.rho)
+        self.seeded.append(seeded.detected)
         self.known.append(told.detected)
         self.blind.append(guessed.detected and guessed.message == case.message)
 
@@ -75,7 +78,7 @@ class Row:
         """As the table shows them."""
         n = len(self.signs)
         means = (f"{100 * np.mean(self.signs):.1f} %", f"{100 * np.mean(self.bits):.0f} %", f"{np.mean(self.rho):.1f}")
-        return [str(n), *means, f"{sum(self.known)}/{n}", f"{sum(self.blind)}/{n}"]
+        return [str(n), *means, *(f"{sum(found)}/{n}" for found in (self.seeded, self.known, self.blind))]
 
 
 def main(argv: list[str]) -> int:

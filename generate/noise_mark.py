@@ -75,20 +75,27 @@ def marked_noise(shape: tuple[int, ...], seed: int, key: Key, message: int) -> F
     return np.asarray(idctn(waves.reshape(shape), axes=(0, 1, 2), norm="ortho"), np.float32)
 
 
-def read_noise(noise: Floats, keys: Key | Sequence[Key], message: int | None = None) -> NoiseReading:
-    """Looks in recovered noise (T x H x W x C, of any scale) for a message, or without one for any message."""
+def read_noise(
+    noise: Floats, keys: Key | Sequence[Key], message: int | None = None, *, seed: int | None = None
+) -> NoiseReading:
+    """Looks in recovered noise (T x H x W x C, of any scale) for a message, or without one for any message.
+
+    ``seed``: the clip's, where it is known (``Sealed.seed``), so that one key stream is tried and not all. Key,
+    message and seed must be chosen before the noise is looked at.
+    """
     ring = [keys] if isinstance(keys, Key) else list(keys)
     if not ring:
         raise UsageError("a noise mark is read with a key")
     values = _even(noise)
+    values = np.pad(values, (0, -len(values) % MESSAGE_BITS))
     norm = float(np.linalg.norm(values)) or 1.0
-    union = math.log(PATTERNS * len(ring)) + (MESSAGE_BITS * math.log(2) if message is None else 0.0)
+    patterns = range(PATTERNS) if seed is None else (seed % PATTERNS,)
+    union = math.log(len(patterns) * len(ring)) + (MESSAGE_BITS * math.log(2) if message is None else 0.0)
     known = None if message is None else _signs_of(message)
     best: NoiseReading | None = None
     for key in ring:
-        for pattern in range(PATTERNS):
-            signed = values * _stream(key, pattern, len(values))
-            votes = np.bincount(np.arange(len(values)) % MESSAGE_BITS, signed, MESSAGE_BITS)
+        for pattern in patterns:
+            votes = (values * _stream(key, pattern, len(values))).reshape(-1, MESSAGE_BITS).sum(0)
             rho = float(np.sum(np.abs(votes) if known is None else votes * known)) / norm
             if best is None or rho > best.rho:
                 log = min(0.0, max(SMALLEST_LOG, union - rho * rho / 2)) if rho > 0 else 0.0
