@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from countermark.benchmarks._attacks import ATTACKS, GROUPS, Frames
-from countermark.benchmarks._imwatermark import METHODS, available
+from countermark.benchmarks._imwatermark import Method, methods
 from countermark.benchmarks._table import table, wilson
 from countermark.generate.render import render
 from countermark.generate.world import FPS as WORLD_FPS
@@ -73,8 +73,8 @@ def main(argv: list[str]) -> int:
         print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
     if "cost" in parts:
         print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
-    if "others" in parts and available():
-        print(_others(clips()))
+    if "others" in parts and (others := methods()):
+        print(_others(clips(), others))
     return 0
 
 
@@ -266,7 +266,7 @@ def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
     return table(["size", "mark, frames/s", "read, frames/s", "tier", "search in vain, s"], rows) + "\n"
 
 
-def _others(clips: Iterable[Clip]) -> str:
+def _others(clips: Iterable[Clip], others: list[Method]) -> str:
     """invisible-watermark's methods and ours on the same few frames: payloads recovered whole."""
     right: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for clip in list(clips)[:20]:
@@ -275,7 +275,7 @@ def _others(clips: Iterable[Clip]) -> str:
         for name in OTHERS:
             frames, fps = ATTACKS[name](_marked(short), short.fps)
             right["countermark, 64 bits", name].append(read(frames, key, fps=fps).payload == payload)
-            for method in METHODS:
+            for method in others:
                 marked = method.embed(short.frames, payload)
                 right[method.title, name].append(method.read(ATTACKS[name](marked, short.fps)[0], payload))
     titles = list(dict.fromkeys(title for title, _ in right))

@@ -102,6 +102,9 @@ def generate(
     image: Annotated[Path | None, typer.Option(help="A picture to start from.", show_default=False)] = None,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu.", show_default=False)] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16.", show_default=False)] = None,
+    noise_mark: Annotated[
+        bool, typer.Option("--noise-mark", help="Mark the initial noise too, for slow forensic reading.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Generate a video from a prompt: moderated, watermarked, signed and stored."""
@@ -123,6 +126,7 @@ def generate(
         image=image,
         device=device,
         dtype=dtype,
+        noise_mark=noise_mark,
         progress=True,
     )
     _show_sealed(sealed, as_json)

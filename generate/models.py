@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from countermark.errors import UsageError
 from countermark.generate.world import STYLES
+from countermark.watermark import Key
 
 __all__ = ["Request", "Result", "VideoModel", "load_model"]
 
@@ -25,7 +26,8 @@ class Request:
 
     ``seconds``, ``fps`` (frames per second), ``size`` (width, height in pixels), ``steps``, ``guidance``: as in
     diffusers. ``image``: a picture to start from. ``on_step`` is called after each denoising step with the number
-    of steps in all.
+    of steps in all. ``noise_key``: a key to mark the initial noise with (:mod:`countermark.generate.noise_mark`), for
+    models that say ``marks_noise = True``.
     """
 
     prompt: str
@@ -39,6 +41,7 @@ class Request:
     negative: str | None = None
     image: Path | None = None
     on_step: Callable[[int], object] = field(default=lambda total: None)
+    noise_key: Key | None = None
 
     def __post_init__(self) -> None:
         if self.style is not None and self.style not in STYLES:

@@ -18,7 +18,7 @@ from countermark.errors import PromptRefused, UsageError
 from countermark.generate.adapter import DiffusersModel, frames_of
 from countermark.generate.models import Request, VideoModel, load_model
 from countermark.moderation import Decision, moderate
-from countermark.provenance import Clip, Maker, Sealed, seal_clip
+from countermark.provenance import Clip, Maker, Sealed, keys_of, seal_clip
 from countermark.settings import Settings, load_settings
 
 __all__ = ["generate", "protect"]
@@ -40,13 +40,15 @@ def generate(
     image: str | Path | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    noise_mark: bool = False,
     settings: Settings | None = None,
     progress: bool = False,
 ) -> Sealed:
     """Generates a video, marks and signs it, and writes it to ``output`` (an mp4; named after the prompt if None).
 
     ``seconds`` and ``fps`` (frames per second), ``size`` (width, height in pixels), ``steps``, ``guidance`` and
-    ``negative`` as in diffusers; ``seed`` is drawn when None, and reported. Raises PromptRefused before anything is
+    ``negative`` as in diffusers; ``seed`` is drawn when None, and reported. ``noise_mark``: mark the initial noise
+    too, under the watermark key (:mod:`countermark.generate.noise_mark`). Raises PromptRefused before anything is
     generated; UsageError, ModelUnavailable, SealFailed and the others of :mod:`countermark.errors`.
     """
     settings = settings or load_settings()
@@ -58,6 +60,8 @@ def generate(
     if out.suffix.lower() not in (".mp4", ".m4v") or not out.parent.is_dir():
         raise UsageError(f"the output must be an mp4 in an existing folder, not {out}")
     maker = load_model(model, device=device, dtype=dtype) if isinstance(model, str) else model
+    if noise_mark and not getattr(maker, "marks_noise", False):
+        raise UsageError(f"{maker.name} cannot mark its noise; the embedded model can")
     with _bar(progress) as tick:
         request = Request(
             prompt,
@@ -71,6 +75,7 @@ def generate(
             negative,
             Path(image) if image is not None else None,
             tick,
+            keys_of(settings, create=True)[0] if noise_mark else None,
         )
         result = maker.generate(request)
     return seal_clip(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from countermark.generate.transformer import VideoTransformer
 
-__all__ = ["levels", "sample"]
+__all__ = ["invert", "levels", "sample"]
 
 SHIFT = 3.0
 
@@ -33,16 +33,20 @@ def sample(
     guidance: float = 3.0,
     seeds: list[int],
     against: Tensor | None = None,
+    noise: Tensor | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> Tensor:
     """Clips for slot vectors (B x slots x width): float32, B x T x H x W x 3, about -1..1.
 
     Each sample's noise comes from its own seed, so that a batch gives what single calls give. ``against``: slot
-    vectors (B x slots x width) to be guided away from; without them, away from no prompt.
+    vectors (B x slots x width) to be guided away from; without them, away from no prompt. ``noise`` (B x T x H x W x
+    3, standard normal) stands in for the seeds'.
     """
     shape = model.shape
     size = (shape.frames, shape.size, shape.size, 3)
-    x = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    if noise is None:
+        noise = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    x = noise
     count = len(x)
     both = torch.cat([slots, slots if against is None else against])
     drop = torch.zeros(2 * count, dtype=torch.bool)
@@ -56,4 +60,26 @@ def sample(
             clean = plain + guidance * (guided - plain)
         x = clean + (x - clean) * (then / now)
         on_step()
+    return x
+
+
+@torch.inference_mode()
+def invert(model: VideoTransformer, clips: Tensor, slots: Tensor | None = None, *, steps: int = 24) -> Tensor:
+    """The noise that clips (B x T x H x W x 3, about -1..1) may have come from, roughly: shaped as they are.
+
+    Follows the flow backwards by explicit Euler steps (as DDIM inversion, Dhariwal and Nichol 2021, does for
+    diffusion), without guidance, for slot vectors (B x slots x width) or, where the prompt is unknown, for none. The
+    last step of :func:`sample` leaves the network's clean clip and no noise, so that a clip counts as one at the
+    level before. Raises ValueError for fewer than 2 steps.
+    """
+    if steps < 2:
+        raise ValueError("an inversion takes 2 steps or more")
+    count, shape = len(clips), model.shape
+    drop = torch.full((count,), slots is None)
+    if slots is None:
+        slots = torch.zeros(count, shape.slots, shape.slot_width)
+    x = clips
+    for now, then in pairwise(levels(steps)[-2::-1]):
+        clean = model(x, torch.full((count,), then), slots, drop)
+        x = clean + (x - clean) * (then / now)
     return x

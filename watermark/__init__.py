@@ -9,6 +9,7 @@
 See docs/watermark.md for the design, the proof and what it survives.
 """
 
+from countermark.watermark.codecs import CodecReading, KeyedCodec, SpreadSpectrum, WatermarkCodec, load_codec
 from countermark.watermark.embedding import STRENGTHS, Embedder, embed, embed_stream
 from countermark.watermark.informed import best_payload, resemblance
 from countermark.watermark.keys import Key, load_key, make_key_file
@@ -18,13 +19,18 @@ from countermark.watermark.stats import P_FALSE_ALARM
 __all__ = [
     "P_FALSE_ALARM",
     "STRENGTHS",
+    "CodecReading",
     "Embedder",
     "Key",
+    "KeyedCodec",
     "Reader",
     "Reading",
+    "SpreadSpectrum",
+    "WatermarkCodec",
     "best_payload",
     "embed",
     "embed_stream",
+    "load_codec",
     "load_key",
     "make_key_file",
     "read",

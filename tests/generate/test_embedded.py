@@ -21,11 +21,11 @@ def test_weights_are_the_expected_ones(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert hashlib.sha256(embedded.WEIGHTS.read_bytes()).hexdigest() == embedded.SHA256
     assert embedded.WEIGHTS.stat().st_size < 40e6
     for path, message in ((tmp_path / "none", "cannot be read"), (Path(__file__), "damaged or of another version")):
-        embedded._networks.cache_clear()
+        embedded.networks.cache_clear()
         monkeypatch.setattr(embedded, "WEIGHTS", path)
         with pytest.raises(WeightsMissing, match=message):
             load_model("embedded").generate(Request("a red ball", steps=1))
-    embedded._networks.cache_clear()
+    embedded.networks.cache_clear()
 
 
 def test_a_clip_has_the_promised_shape_and_is_seeded(model):

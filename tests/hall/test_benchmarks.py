@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from countermark.benchmarks import chain, detect
+from countermark.benchmarks import chain, detect, noise_mark
 from countermark.benchmarks._table import table, wilson
 from countermark.provenance import sealing
 
@@ -73,3 +73,11 @@ def test_the_detectors_bench_trains_and_prints_its_tables(capsys: pytest.Capture
     assert any(row.startswith("shuffled labels") for row in rows)
     with pytest.raises(SystemExit):
         detect.main([])
+
+
+def test_the_mark_in_the_noise_is_measured(capsys: pytest.CaptureFixture[str]):
+    assert noise_mark.main(["--small"]) == 0
+    head, *rows = [_cells(line) for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert tuple(head) == noise_mark.HEAD
+    assert [row[:4] for row in rows] == [[name, "1", "none", "1"] for name in noise_mark.SOURCES[:2]]
+    assert rows[0][-3:] == ["1/1", "1/1", "1/1"], "the model's own output gives the mark back"
