@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from countermark.training.whitener import reencode
+from countermark.training._recode import reencode
 
 __all__ = ["ATTACKS", "GROUPS", "Attack", "Frames"]
 

@@ -26,7 +26,7 @@ from countermark.generate.models import Request
 from countermark.generate.noise_mark import MESSAGE_BITS, marked_noise, read_noise, recovered_signs
 from countermark.generate.sampler import invert, sample
 from countermark.generate.world import FPS, sample_scene
-from countermark.training.whitener import reencode
+from countermark.training._recode import reencode
 from countermark.watermark import Key, embed
 
 Floats = npt.NDArray[np.float32]

@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from countermark.generate.render import render
 from countermark.generate.world import FPS as WORLD_FPS
 from countermark.generate.world import sample_scene
 from countermark.media import open_source
-from countermark.training.whitener import held_out, reencode
+from countermark.training._recode import reencode
+from countermark.training.whitener import held_out
 from countermark.watermark import Embedder, Key, Reader, embed, read
 
 PARTS = ("looks", "attacks", "lengths", "cost", "others")
@@ -143,7 +145,7 @@ def _attacks(clips: Iterable[Clip], names: list[str], kept: _Kept) -> str:
             continue
         marked = _marked(clip)
         for name in names:
-            kept.get(clip.name, name, lambda name=name, clip=clip, marked=marked: _read(clip, marked, name))  # type: ignore[misc]
+            kept.get(clip.name, name, partial(_read, clip, marked, name))
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in kept.lines.values():
         found[entry["attack"]].append(entry)

@@ -35,7 +35,7 @@ def main() -> None:
 
     Python's development mode (``PYTHONDEVMODE=1``) shows the traceback of an error that nobody foresaw.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # file names need not be text
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper here; file names need not be text
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except CountermarkError as error:
@@ -269,7 +269,7 @@ def _lines(prompts: list[str] | None, source: Path | None) -> Any:
     if prompts:  # an argument is one prompt, whatever line breaks or braces it holds
         return contextlib.nullcontext(json.dumps({"prompt": text}) for text in prompts)
     if source is None:
-        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]  # a TextIOWrapper
         return contextlib.nullcontext(sys.stdin)
     try:
         return source.open(encoding="utf-8", errors="surrogateescape")

@@ -23,9 +23,9 @@ def mend_torchvision() -> None:
     except RuntimeError:
         import torch
 
-        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]  # torch.library has no types
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # torch.library has no types
         _KEPT.append(library)
         for name in [one for one in sys.modules if one.split(".")[0] == "torchvision"]:
             del sys.modules[name]

@@ -8,7 +8,6 @@ was trained on gets no probability but a reason.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.detect.patches import SMALLEST, WINDOW, Sampler, Window
-from countermark.errors import WeightsMissing
 from countermark.report import MediaFacts, Segment
+from countermark.weights import pinned
 
 __all__ = ["Classifier", "Judge", "Moment", "Opinion", "declined", "load_classifier"]
 
@@ -261,12 +260,7 @@ def load_classifier(path: Path = WEIGHTS, sha256: str = SHA256) -> Classifier:
 
     from countermark.detect.network import Network
 
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsMissing(f"the weights of the classifier cannot be read: {error.strerror}") from None
-    if digest != sha256:
-        raise WeightsMissing(f"{path.name} is damaged or of another version (sha256 {digest[:12]}...)")
+    pinned(path, sha256, "the classifier")
     tensors: dict[str, torch.Tensor] = {}
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["about"])

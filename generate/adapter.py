@@ -185,7 +185,7 @@ def _picture(request: Request) -> Any:
     from PIL import Image
 
     try:
-        with Image.open(request.image) as image:  # type: ignore[arg-type]
+        with Image.open(request.image) as image:  # type: ignore[arg-type]  # callers check for None
             return image.convert("RGB")
     except OSError as error:
         raise UsageError(f"the image {request.image} cannot be read: {error}") from None

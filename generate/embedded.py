@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from countermark.errors import BadMedia, UsageError, WeightsMissing
+from countermark.errors import BadMedia, UsageError
 from countermark.generate.models import Request, Result
 from countermark.generate.noise_mark import marked_noise
 from countermark.generate.sampler import invert, sample
@@ -19,6 +18,7 @@ from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
 from countermark.generate.world import COLOURS, FPS, FRAMES, KINDS
+from countermark.weights import pinned
 
 __all__ = ["EmbeddedModel", "networks"]
 
@@ -37,12 +37,7 @@ def networks() -> tuple[TextEncoder, VideoTransformer, Upscaler, Vocabulary]:
     """The three networks with their weights, in float32. Raises WeightsMissing unless the file is the expected one."""
     from safetensors import safe_open
 
-    try:
-        digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsMissing(f"the weights of the embedded model cannot be read: {error.strerror}") from None
-    if digest != SHA256:
-        raise WeightsMissing(f"{WEIGHTS.name} is damaged or of another version (sha256 {digest[:12]}...)")
+    pinned(WEIGHTS, SHA256, "the embedded model")
     parts: dict[str, dict[str, torch.Tensor]] = {"text": {}, "video": {}, "upscale": {}}
     with safe_open(WEIGHTS, "pt") as file:
         words = json.loads(file.metadata()["words"])

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import UsageError
-from countermark.watermark import P_FALSE_ALARM, Key
+from countermark.watermark import P_FALSE_ALARM, Key, bound
 
 __all__ = ["MESSAGE_BITS", "PATTERNS", "NoiseReading", "marked_noise", "read_noise", "recovered_signs"]
 
@@ -41,7 +41,6 @@ REACH = 0.9  # radius of the marked frequencies, in shares of the highest along 
 TAPER = 0.5  # radius at which a frequency counts 1/e: what inversion recovers falls off like that
 SHELL = 24  # shells of frequencies in a radius of 1, each brought to an rms of 1
 CLIP = 2.0  # in units of that rms
-SMALLEST_LOG = -690.0  # bounds below 1e-300 are reported as that, never as 0
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,9 @@ def read_noise(
             votes = (values * _stream(key, pattern, len(values))).reshape(-1, MESSAGE_BITS).sum(0)
             rho = float(np.sum(np.abs(votes) if known is None else votes * known)) / norm
             if best is None or rho > best.rho:
-                log = min(0.0, max(SMALLEST_LOG, union - rho * rho / 2)) if rho > 0 else 0.0
+                p_value = bound(rho, union)
                 likeliest = int("".join("1" if vote > 0 else "0" for vote in votes), 2)
-                best = NoiseReading(log <= math.log(P_FALSE_ALARM), math.exp(log), rho, likeliest, pattern, key.id)
+                best = NoiseReading(p_value <= P_FALSE_ALARM, p_value, rho, likeliest, pattern, key.id)
     assert best is not None
     return best
 

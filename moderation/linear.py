@@ -7,7 +7,6 @@ probability is ``sigmoid(slope * (scale * weights . features + bias) + offset)``
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from countermark.errors import WeightsMissing
 from countermark.moderation.features import BUCKETS, features
+from countermark.weights import pinned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,13 +106,7 @@ def load_linear() -> LinearModel:
 
 def read_linear(entry: Any, sha256: str) -> LinearModel:
     """A model from a file of ``countermark train moderation`` whose sha256 is known."""
-    try:
-        raw = entry.read_bytes()
-    except OSError as error:
-        raise WeightsMissing(f"the moderation weights {entry} cannot be read: {error}") from error
-    if hashlib.sha256(raw).hexdigest() != sha256:
-        raise WeightsMissing(f"the moderation weights {entry} are not the expected file (sha256 differs)")
-    return parse_linear(raw)
+    return parse_linear(pinned(entry, sha256, "moderation"))
 
 
 def parse_linear(raw: bytes) -> LinearModel:

@@ -132,7 +132,7 @@ def check_chain(chain: bytes, key: bytes) -> None:
         usages = leaf.extensions.get_extension_for_oid(ExtensionOID.EXTENDED_KEY_USAGE).value
     except x509.ExtensionNotFound:
         raise BadKey("the signing certificate names no extended key usage") from None
-    if not {usage.dotted_string for usage in usages} & ALLOWED_PURPOSES:  # type: ignore[attr-defined]
+    if not {usage.dotted_string for usage in usages} & ALLOWED_PURPOSES:  # type: ignore[attr-defined]  # ExtendedKeyUsage
         raise BadKey("the signing certificate is not made for signing content (extended key usage)")
 
 

@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,7 @@ def load_frames(path: Path, longest: float = LONGEST) -> list[Timed]:
     """The first seconds of a clip; what decodes of it where it is damaged."""
     frames: list[Timed] = []
     try:
-        for timed in open_source(path).frames():
-            if timed.time <= longest:  # decoded to the end: FFmpeg's threads can hang when they are left midway
-                frames.append(timed)
+        frames += takewhile(lambda timed: timed.time <= longest, open_source(path).frames())
     except BadMedia:
         if not frames:
             raise

@@ -5,7 +5,6 @@ Settings are drawn without a look at the class, so that they say nothing about i
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from countermark.detect.patches import SMALLEST
 from countermark.media import Timed
+from countermark.training._recode import recode
 from countermark.watermark import Embedder, Key
 
 __all__ = ["FIXED", "Settings", "degrade", "draw", "encode"]
@@ -81,7 +81,7 @@ def degrade(frames: Sequence[Timed], settings: Settings, rng: np.random.Generato
     ink = [_ink(rng, size) for _ in range(2)] if settings.overlay else []
     made = []
     for timed in kept:
-        rgb = embedder.mark(timed.rgb) if embedder else timed.rgb
+        rgb = embedder.mark(timed.rgb, timed.time) if embedder else timed.rgb
         rgb = np.ascontiguousarray(rgb[top : top + rows, left : left + columns])
         if (rgb.shape[1], rgb.shape[0]) != size:
             rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -116,28 +116,11 @@ def _ink(rng: np.random.Generator, size: tuple[int, int]) -> tuple[tuple[int, in
 
 def encode(frames: Sequence[Timed], codec: str, crf: int) -> list[Timed]:
     """Frames after encoding and decoding, in memory. ``crf`` is on x264's scale; VP9's is stretched to its own."""
-    import av
-    import av.logging
-
-    av.logging.set_level(av.logging.PANIC)
     options = {
         "libx264": {"crf": str(crf), "preset": "veryfast", "x264-params": "log-level=none"},
         "libx265": {"crf": str(crf), "preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1"},
         "libvpx-vp9": {"crf": str(round(crf * 63 / 51)), "b": "0", "deadline": "realtime", "cpu-used": "8"},
     }[codec]
     rate = max(1, round((len(frames) - 1) / max(frames[-1].time - frames[0].time, 1e-3)))
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
-        stream: Any = container.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width, stream.pix_fmt = *frames[0].rgb.shape[:2], "yuv420p"
-        stream.codec_context.thread_count = 1
-        for i, timed in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(timed.rgb, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = i, Fraction(1, rate)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    file.seek(0)
-    with av.open(file) as container:
-        container.streams.video[0].codec_context.thread_count = 1
-        pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    pictures = recode([timed.rgb for timed in frames], Fraction(rate), codec, options, threads=1)
     return [Timed(timed.time, rgb) for timed, rgb in zip(frames, pictures, strict=False)]

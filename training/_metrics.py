@@ -42,13 +42,9 @@ def clopper_pearson(hits: int, of: int, level: float = 0.95) -> tuple[float, flo
 
 def auc(scores: Floats, positive: Flags) -> float:
     """The area under the ROC curve: how often a positive outranks a negative; nan without both."""
-    from scipy.stats import rankdata
+    from sklearn.metrics import roc_auc_score
 
-    count, other = int(positive.sum()), int((~positive).sum())
-    if not count or not other:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * other))
+    return float(roc_auc_score(positive, scores)) if 0 < positive.sum() < len(positive) else float("nan")
 
 
 def auc_interval(

@@ -22,7 +22,6 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +33,7 @@ from countermark.generate.render import render
 from countermark.generate.world import FPS as WORLD_FPS
 from countermark.generate.world import sample_scene
 from countermark.media import open_source
+from countermark.training._recode import reencode
 from countermark.watermark.carriers import Carrier, canvas_size, carriers, fade, pattern
 from countermark.watermark.code import encode
 from countermark.watermark.embedding import Embedder
@@ -146,40 +146,6 @@ def _attack(dice: random.Random, frames: Frames, fps: float) -> Frames:
     codec = dice.choice(ENCODERS)
     crf = dice.uniform(16, 41 if factor > 0.75 else 34) * (1.2 if codec == "libvpx-vp9" else 1.0)
     return reencode(frames, fps, codec, round(crf), preset=dice.choice(("veryfast", "medium")))
-
-
-def reencode(frames: Frames, fps: float, codec: str, crf: int, preset: str | None = None) -> Frames:
-    """Frames (T x H x W x 3, uint8) after a codec of PyAV at a constant quality; odd last rows and columns are lost."""
-    import io
-    import os
-    from fractions import Fraction
-
-    import av
-    import av.logging
-
-    av.logging.set_libav_level(av.logging.PANIC)
-    os.environ.setdefault("SVT_LOG", "0")  # its encoder writes to stderr by itself
-    options = {"crf": str(crf)}
-    if codec == "libvpx-vp9":
-        options |= {"b": "0", "cpu-used": "4", "deadline": "good"}
-    elif codec == "libsvtav1":
-        options["preset"] = "8"
-    elif preset:
-        options["preset"] = preset
-    if codec == "libx265":
-        options["x265-params"] = "log-level=none"
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as container:
-        stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
-        stream.height, stream.width = (side // 2 * 2 for side in frames.shape[1:3])
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            even = np.ascontiguousarray(frame[: stream.height, : stream.width])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-        container.mux(stream.encode(None))
-    buffer.seek(0)
-    with av.open(buffer) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def _train(args: argparse.Namespace) -> None:

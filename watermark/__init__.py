@@ -14,7 +14,7 @@ from countermark.watermark.embedding import STRENGTHS, Embedder, embed, embed_st
 from countermark.watermark.informed import best_payload, resemblance
 from countermark.watermark.keys import Key, load_key, make_key_file
 from countermark.watermark.reading import Reader, Reading, read, read_stream
-from countermark.watermark.stats import P_FALSE_ALARM
+from countermark.watermark.stats import P_FALSE_ALARM, bound
 
 __all__ = [
     "P_FALSE_ALARM",
@@ -28,6 +28,7 @@ __all__ = [
     "SpreadSpectrum",
     "WatermarkCodec",
     "best_payload",
+    "bound",
     "embed",
     "embed_stream",
     "load_codec",

@@ -86,7 +86,7 @@ def sample(maps: Maps, carrier: Carrier, at: Floats, canvas: tuple[int, int]) ->
     """Values of a band's map at places of the file's canvas, and which of these are inside it."""
     import cv2
 
-    image = maps.bands[carrier.band.name]
+    image = maps[carrier.band.name]
     height, width = image.shape
     x = (at[:, 0] * (width / canvas[0]) + (width / 2 - 0.5)).astype(np.float32)
     y = (at[:, 1] * (height / canvas[1]) + (height / 2 - 0.5)).astype(np.float32)

@@ -27,8 +27,11 @@ from countermark.watermark.keys import Key
 __all__ = [
     "BANDS",
     "CANVAS",
+    "CELL",
     "CYCLE",
     "FADE",
+    "FPS",
+    "PILOTS",
     "SEGMENT",
     "Band",
     "Carrier",
@@ -45,10 +48,12 @@ CANVAS = 384.0
 TILE = 26
 REACH = 448  # canvas pixels from the centre that the lattice covers: frames up to 5.4 times as wide as high
 PILOT = -1
+PILOTS = 1 - LENGTH / TILE**2  # share of the cells
 CELL = 6  # pixels of a band's map
 NARROW, WIDE = 1.575, 3.15  # sigmas of the pulse's two Gaussians, in pixels of the map
 SEGMENT = 1.0  # seconds that the changing cells keep their signs
 CYCLE = 8  # segments after which the signs come again
+FPS = 24.0  # frames per second where nobody says
 FADE = 0.25  # seconds over which one segment passes into the next
 
 

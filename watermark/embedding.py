@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import BadMedia, UsageError
-from countermark.watermark.carriers import Carrier, canvas_size, carriers, fade, pattern
+from countermark.watermark.carriers import FPS, Carrier, canvas_size, carriers, fade, pattern
 from countermark.watermark.code import encode
 from countermark.watermark.informed import best_variant, resemblance
 from countermark.watermark.keys import Key
@@ -32,7 +32,6 @@ OPENING = {"y": 1.2, "cr": 1.5, "cb": 1.5}  # factor on the first frame of a sce
 OPENING_FADES = 0.25  # seconds in which that falls to 1/e
 ROUNDING = 1 / 12  # mean square that rounding to whole steps adds
 CUT = 22.0  # mean change of luma from frame to frame that starts a scene
-FPS = 24.0  # frames per second where nobody says
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,7 @@ GROUPS = 24  # groups at most: longer clips have longer ones
 SMALLEST = 48  # pixels on a side of a picture that is worth a look
 
 
-@dataclass(frozen=True, eq=False)
-class Maps:
-    """Matched residuals of each band, and the zoom at which they were made: ``maps["y"]`` and so on, H x W."""
-
-    bands: dict[str, Floats]
-    zoom: float
-
-    def negated(self) -> Maps:
-        """The maps of the picture's negative."""
-        return Maps({name: -image for name, image in self.bands.items()}, self.zoom)
+Maps = dict[str, Floats]  # matched residuals by band: "y", "cr" and "cb", each H x W
 
 
 def level_of(zoom: float) -> int:
@@ -65,8 +56,8 @@ class Residuals:
     def whole(self, level: int = 0) -> Maps | None:
         """Maps of the mean over all slices, quick to make; None where the picture would be too small."""
         if level not in self._whole:
-            planes = _zoomed(join(self.slices), zoom_of(level))
-            self._whole[level] = None if planes is None else _matched(*planes, zoom_of(level))
+            side = min(self.canvas) / zoom_of(level)
+            self._whole[level] = _matched(join(self.slices), level) if side >= SMALLEST else None
         return self._whole[level]
 
     def grouped(self) -> list[list[Planes]]:
@@ -87,26 +78,23 @@ class Residuals:
     def groups(self, level: int = 0) -> list[Maps]:
         """Maps of each group of slices."""
         if level not in self._groups:
-            made = [_zoomed(join(group), zoom_of(level)) for group in self.grouped()]
-            self._groups[level] = [_matched(*planes, zoom_of(level)) for planes in made if planes is not None]
+            self._groups[level] = [_matched(join(group), level) for group in self.grouped()]
         return self._groups[level]
 
     def best(self, level: int = 0) -> Maps:
         """Maps summed over all groups, weighted by their frames: the most that a clip tells."""
         weights = [sum(s.frames for s in group) for group in self.grouped()]
         groups = self.groups(level)
-        total = {b.name: sum(m.bands[b.name] * w for m, w in zip(groups, weights, strict=True)) for b in BANDS}
-        return Maps({name: np.asarray(t / sum(weights), np.float32) for name, t in total.items()}, zoom_of(level))
+        total = {b.name: sum(m[b.name] * w for m, w in zip(groups, weights, strict=True)) for b in BANDS}
+        return {name: np.asarray(t / sum(weights), np.float32) for name, t in total.items()}
 
 
-def _zoomed(planes: Planes, zoom: float) -> tuple[Floats, Floats] | None:
+def _zoomed(planes: Planes, zoom: float) -> tuple[Floats, Floats]:
     """Luma and colour, made smaller by ``zoom``, with even sides."""
     import cv2
 
     height, width = planes.c.shape[:2]
-    small = round(width / zoom), round(height / zoom)
-    if min(small) < SMALLEST // 2:
-        return None
+    small = max(1, round(width / zoom)), max(1, round(height / zoom))
     y, c = planes.y.astype(np.float32), planes.c.astype(np.float32)
     if small == (width, height):
         return y, c
@@ -115,14 +103,15 @@ def _zoomed(planes: Planes, zoom: float) -> tuple[Floats, Floats] | None:
     return np.asarray(y, np.float32), np.asarray(cv2.resize(c, small, interpolation=way), np.float32)
 
 
-def _matched(y: Floats, c: Floats, zoom: float) -> Maps:
+def _matched(planes: Planes, level: int) -> Maps:
     import torch
 
     from countermark.watermark.whitener import whitener
 
+    y, c = _zoomed(planes, zoom_of(level))
     with torch.inference_mode():
         luma, colour = whitener()(
             torch.from_numpy(y)[None, None], torch.from_numpy(np.ascontiguousarray(c.transpose(2, 0, 1)))[None]
         )
     images = (luma[0, 0].numpy(), colour[0, 0].numpy(), colour[0, 1].numpy())
-    return Maps({band.name: pulse(image) for band, image in zip(BANDS, images, strict=True)}, zoom)
+    return {band.name: pulse(image) for band, image in zip(BANDS, images, strict=True)}

@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.watermark.alignment import Alignment, Chips, read_chips
+from countermark.watermark.carriers import FPS
 from countermark.watermark.changing import changing_chips
 from countermark.watermark.code import LENGTH, decode
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Residuals, level_of
-from countermark.watermark.search import likeliest_window, search
+from countermark.watermark.search import RUNGS, likeliest_window, search
 from countermark.watermark.slices import Slices
 from countermark.watermark.stats import P_FALSE_ALARM, correlation, payload_p_value, presence_p_value
 from countermark.watermark.stretches import Stretch, stretches_of
 
-__all__ = ["FPS", "Reader", "Reading", "read", "read_stream"]
+__all__ = ["Reader", "Reading", "read", "read_stream"]
 
 Frame = npt.NDArray[np.uint8]
-FPS = 24.0  # frames per second where nobody says
 MOST_PAYLOADS = 4  # different payloads that are looked for in one file
 NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
 HOPEFUL = 1e-2  # bound on presence up to which a payload is tried
@@ -117,31 +117,28 @@ class Reader:
 def _read_key(residuals: Residuals, key: Key, keys: int) -> Reading:
     """The reading of a key: of the whole file, else of its likeliest stretch; then of what it leaves unexplained."""
     budget = _Budget(keys)
-    best = _read_part(residuals, key, budget)
-    if best.tier != "payload":
-        window = likeliest_window(residuals, key)
-        if window is not None:
-            part = _read_part(residuals.only(window), key, budget, thorough=False)
-            best = part if (part.tier == "payload", -part.p_value) > (False, -best.p_value) else best
-    if best.tier != "payload":
-        return best
-    alignment = Alignment(np.array(best.alignment).reshape(3, 3), best.negative)
+    reading = _read_part(residuals, key, budget)
+    if reading.tier != "payload" and (chosen := likeliest_window(residuals, key)) is not None:
+        window, tried = chosen
+        part = _read_part(residuals.only(window), key, budget, windows=tried)
+        if (part.tier == "payload", -part.p_value) > (False, -reading.p_value):
+            reading = part
+    if reading.payload is None:
+        return reading
+    place = Alignment(np.array(reading.alignment).reshape(3, 3), reading.negative)
+    readings: dict[int, Reading] = {}
     found: list[Stretch] = []
-    reading = best
-    while reading.tier == "payload" and reading.payload is not None:
-        more = stretches_of(residuals, key, alignment, reading.payload, reading.variant)
-        found += more or (Stretch(0.0, 0.0, reading.payload, ()),)
+    while reading.payload is not None and reading.payload not in readings:
+        readings[reading.payload] = reading
+        more = stretches_of(residuals, key, place, reading.payload, reading.variant)
+        found += more
         taken = {piece for stretch in found for piece in stretch.pieces}
         rest = [i for i in range(len(residuals.grouped())) if i not in taken]
-        if not more or not rest or len({s.payload for s in found}) >= MOST_PAYLOADS:
+        if not more or not rest or len(readings) == MOST_PAYLOADS:
             break
-        reading = _read_at(residuals.only(rest), key, alignment, budget)
-        if reading.payload in {s.payload for s in found}:
-            break
-    if found[0].pieces:
-        longest = max(found, key=lambda s: s.end - s.start)
-        best = best if longest.payload == best.payload else replace(best, payload=longest.payload)
-    return replace(best, stretches=tuple(sorted(found, key=lambda s: s.start)))
+        reading = _read_at(residuals.only(rest), key, place, budget)
+    longest = max(readings, key=lambda payload: sum(s.end - s.start for s in found if s.payload == payload))
+    return replace(readings[longest], stretches=tuple(sorted(found, key=lambda s: s.start)))
 
 
 @dataclass
@@ -152,18 +149,20 @@ class _Budget:
     trials: int = 0
 
 
-def _read_part(residuals: Residuals, key: Key, budget: _Budget, *, thorough: bool = True) -> Reading:
+def _read_part(residuals: Residuals, key: Key, budget: _Budget, *, windows: int = 0) -> Reading:
+    """Searches and decodes. ``windows``: among how many stretches of time these residuals were chosen, if they were;
+    then only the canvas as it is is looked at, as a rung of its own."""
     best = Reading("none", None, 0.0, 1.0)
     for number, candidate in enumerate(search(residuals, key)):
-        first = number == 0
-        if candidate.rung and not thorough:
+        if windows and candidate.rung:
             break
-        p_value = presence_p_value(candidate.rho, candidate.scored, candidate.rung, budget.keys)
+        tried, rung = (candidate.scored * windows, RUNGS) if windows else (candidate.scored, candidate.rung)
+        p_value = presence_p_value(candidate.rho, tried, rung, budget.keys)
         place = candidate.alignment
         if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
             best = Reading(tier, None, candidate.rho, p_value, key.id, _flat(place), negative=place.negative)
-        if p_value > HOPEFUL and not first:
+        if p_value > HOPEFUL and number:
             continue  # the canvas as it is deserves a trial even where the standing pilot was taken away
         reading = _read_at(residuals, key, place, budget)
         if reading.tier == "payload":
@@ -201,9 +200,9 @@ def _decode(residuals: Residuals, key: Key, alignment: Alignment) -> tuple[int, 
     values, signs, roles = (np.concatenate(part) for part in zip(*parts, strict=True))
     spread = float(np.std(soft)) or 1.0
     payloads, words, rivals = decode((2.0 * soft / spread).astype(np.float32))
-    rhos = soft @ (1.0 - 2.0 * words.T) / max(float(np.linalg.norm(values)), 1e-9)
+    norm = max(float(np.linalg.norm(values)), 1e-9)
+    rhos, rival = soft @ (1.0 - 2.0 * words.T) / norm, float(np.max(soft @ (1.0 - 2.0 * rivals.T))) / norm
     winner = int(np.argmax(rhos))
-    rival = float(np.max(soft @ (1.0 - 2.0 * rivals.T))) / max(float(np.linalg.norm(values)), 1e-9)
     if rival > rhos[winner] + NEAR:
         return 0, 0, 0.0
     flips = (1.0 - 2.0 * words[winner])[roles]

@@ -17,15 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.watermark.alignment import AFFINE, TILT, Alignment, climb, pilot_rho, pilots, sample
+from countermark.watermark.carriers import CELL, PILOTS
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Maps, Residuals, level_of
 
-__all__ = ["Candidate", "likeliest_window", "search"]
+__all__ = ["RUNGS", "Candidate", "likeliest_window", "search"]
 
 Floats = npt.NDArray[np.float32]
 SPLICED = 4  # groups from which on a stretch may be looked for
 CLIMBED = 4  # places of a rung that are climbed
 PROMISING = 4.5  # rho below which a place is climbed no further
+RUNGS = 5  # rungs of a search, the first included
 GRID = 512  # side of the grids that are transformed, in half canvas pixels
 
 
@@ -59,9 +61,10 @@ def search(residuals: Residuals, key: Key) -> Iterator[Candidate]:
         yield from _rung(residuals, key, matrices, rung)
 
 
-def likeliest_window(residuals: Residuals, key: Key) -> list[int] | None:
-    """The run of groups whose standing pilots agree best on the canvas as it is, if it is not the whole file.
+def likeliest_window(residuals: Residuals, key: Key) -> tuple[list[int], int] | None:
+    """The run of groups whose standing pilots agree best on the canvas as it is, and among how many it was chosen.
 
+    None for a file too short to hold a stretch that is not most of it.
     Only the canvas as it is: a stretch that was both spliced in and cropped is found where it fills most of the file.
     """
     count = len(residuals.grouped())
@@ -75,14 +78,15 @@ def likeliest_window(residuals: Residuals, key: Key) -> list[int] | None:
             row.append(values * signs / (float(np.sqrt(np.mean(values * values))) + 1e-9))
         rows.append(np.concatenate(row))
     sums = np.vstack([np.zeros(len(rows[0])), np.cumsum(rows, 0)])
-    best, window = 0.0, None
+    best, window, tried = 0.0, list(range(count)), 0
     for length in range(2, count):
         parts = sums[length:] - sums[:-length]
+        tried += len(parts)
         rhos = parts.sum(1) / np.sqrt((parts * parts).sum(1) + 1e-9)
         if rhos.max() > best:
             best, start = float(rhos.max()), int(np.argmax(rhos))
             window = list(range(start, start + length))
-    return window
+    return window, tried
 
 
 def _rungs() -> list[list[npt.NDArray[np.float64]]]:
@@ -153,7 +157,7 @@ def _shifts(
     import cv2
     from scipy import fft
 
-    cr, cb = maps.bands["cr"], maps.bands["cb"]
+    cr, cb = maps["cr"], maps["cb"]
     height, width = cr.shape
     # lattice point (half pixels, from the grid's centre) -> map pixel
     k = width / (canvas[0] / 2)
@@ -169,7 +173,7 @@ def _shifts(
     # value at (v, u): the picture's grid moved by that much lies on the template
     surface = fft.ifft2(fft.fft2(picture) * template).real
     out = []
-    density = 164 / 676 / 36
+    density = PILOTS / CELL**2
     for negative, index in ((False, int(np.argmax(surface))), (True, int(np.argmin(surface)))):
         v, u = divmod(index, GRID)
         shift = np.array([u - GRID if u > GRID // 2 else u, v - GRID if v > GRID // 2 else v], float)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from countermark.watermark.code import PAYLOAD_BITS, VARIANTS
 
-__all__ = ["P_FALSE_ALARM", "correlation", "payload_p_value", "presence_p_value"]
+__all__ = ["P_FALSE_ALARM", "bound", "correlation", "payload_p_value", "presence_p_value"]
 
 SMALLEST_LOG = -690.0  # bounds below 1e-300 are reported as that, never as 0
 P_FALSE_ALARM = 1e-9  # a reading is a detection when its bound is at most this
@@ -40,15 +40,16 @@ def correlation(values: npt.NDArray[np.float32], signs: npt.NDArray[np.float32])
 
 def payload_p_value(rho: float, trial: int, keys: int = 1) -> float:
     """Bound on the chance of a payload at this rho in decoding ``trial`` (from 1) of each of ``keys`` keys."""
-    return _bound(rho, math.log(trial * (trial + 1) * VARIANTS * keys) + PAYLOAD_BITS * math.log(2))
+    return bound(rho, math.log(trial * (trial + 1) * VARIANTS * keys) + PAYLOAD_BITS * math.log(2))
 
 
 def presence_p_value(rho: float, alignments: int, rung: int = 0, keys: int = 1) -> float:
     """Bound on the chance of a pilot at this rho after rung ``rung`` scored ``alignments`` with each of ``keys``."""
-    return _bound(rho, math.log(max(alignments, 1) * keys) + (rung + 1) * math.log(2))
+    return bound(rho, math.log(max(alignments, 1) * keys) + (rung + 1) * math.log(2))
 
 
-def _bound(rho: float, log_union: float) -> float:
+def bound(rho: float, log_union: float) -> float:
+    """Hoeffding's bound at a rho, times everything that was tried, whose count has the logarithm ``log_union``."""
     if rho <= 0:
         return 1.0
     return math.exp(max(SMALLEST_LOG, min(0.0, log_union - rho * rho / 2)))

@@ -10,7 +10,6 @@ residual passes through, the network adds to it; about 50 thousand parameters, 1
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countermark.errors import WeightsMissing
 from countermark.watermark.carriers import NARROW, WIDE
+from countermark.weights import pinned
 
 __all__ = ["Whitener", "whitener"]
 
@@ -82,13 +81,7 @@ def whitener() -> Whitener:
     """The trained network. Raises WeightsMissing unless its file is the expected one."""
     from safetensors.torch import load
 
-    try:
-        raw = WEIGHTS.read_bytes()
-    except OSError as error:
-        raise WeightsMissing(f"the weights of the watermark's whitener cannot be read: {error.strerror}") from None
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != SHA256:
-        raise WeightsMissing(f"{WEIGHTS.name} is damaged or of another version (sha256 {digest[:12]}...)")
+    raw = pinned(WEIGHTS, SHA256, "the watermark's whitener")
     network = Whitener()
     network.load_state_dict({name: value.float() for name, value in load(raw).items()})
     return network.eval().requires_grad_(False)

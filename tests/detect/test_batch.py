@@ -100,7 +100,7 @@ def test_workers_see_the_settings_that_are_given(clip, tmp_path: Path):
     assert (result["verdict"], result["credentials"]) == ("generated", "test_identity")
 
 
-class _Deadly(type(Path())):  # type: ignore[misc]
+class _Deadly(type(Path())):  # type: ignore[misc]  # the platform's own Path
     """A path that kills the process it is sent to: what a file does that crashes a decoder."""
 
     def __reduce__(self) -> Any:

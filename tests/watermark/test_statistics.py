@@ -8,6 +8,7 @@ import pytest
 from countermark.watermark import Key, read
 from countermark.watermark.alignment import IDENTITY, pilot_rho, read_chips
 from countermark.watermark.maps import Residuals
+from countermark.watermark.search import likeliest_window
 from countermark.watermark.slices import Slices
 from countermark.watermark.stats import P_FALSE_ALARM, correlation, payload_p_value, presence_p_value
 
@@ -52,3 +53,11 @@ def test_p_values_fall_with_rho_and_rise_with_what_was_tried():
     assert presence_p_value(6.8, 4) == pytest.approx(P_FALSE_ALARM, rel=0.5)
     assert presence_p_value(9, 4, rung=2) == pytest.approx(4 * presence_p_value(9, 4))
     assert presence_p_value(-9, 1) == payload_p_value(0, 1) == 1.0
+
+
+def test_a_stretch_that_was_chosen_is_charged_for_the_choice(clip):
+    residuals = _residuals(np.concatenate([clip(24, seed=s) for s in range(3)]))
+    window, tried = likeliest_window(residuals, Key(bytes(32)))
+    count = len(residuals.grouped())
+    assert 2 <= len(window) < count
+    assert tried == sum(count - length + 1 for length in range(2, count))
