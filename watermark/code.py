@@ -1,11 +1,11 @@
-"""The error-correcting code: a CRC-aided polar code of length 512 for 64 payload bits, in 16 variants.
+"""The error-correcting code: a CRC-aided polar code of length 512 for 64 payload bits and 12 free ones.
 
 Arikan, "Channel polarization", 2009; list decoding: Tal and Vardy, 2015; the order of reliability by polarization
 weight: He et al., "Beta-expansion", 2017. The CRC only chooses among the decoder's candidates: whether a mark was
 found at all is decided by :mod:`countermark.watermark.stats`, never by the CRC.
 
-A variant turns over a fixed half of the bits. The embedder takes the one that its picture already resembles most
-(:mod:`countermark.watermark.informed`); the reader tries them all.
+The free bits say nothing: they give every payload 4,096 codewords, its *variants*. The embedder takes the one that
+its picture already resembles most (:mod:`countermark.watermark.informed`); the reader decodes them with the payload.
 """
 
 from __future__ import annotations
@@ -16,52 +16,61 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LENGTH", "PAYLOAD_BITS", "VARIANTS", "decode", "encode"]
+__all__ = ["LENGTH", "PAYLOAD_BITS", "VARIANTS", "decode", "encode", "variants"]
 
 PAYLOAD_BITS = 64
+FREE_BITS = 12
 CRC_BITS, CRC_POLY = 6, 0b1100001  # x^6 + x^5 + 1 (3GPP TS 38.212, section 5.1)
-VARIANTS = 16
+VARIANTS = 1 << FREE_BITS
 LENGTH = 512
 LIST = 32
 
 Bits = npt.NDArray[np.uint8]
 
 
-def encode(payloads: Sequence[int], variant: int | None = None) -> Bits:
-    """Codewords of payloads of 64 bits: N x VARIANTS x 512 bits of 0 and 1, or N x 512 of one variant."""
+def encode(payloads: Sequence[int], variant: int = 0) -> Bits:
+    """Codewords of payloads of 64 bits in one of their variants: N x 512 bits of 0 and 1."""
     if not all(0 <= payload < 1 << PAYLOAD_BITS for payload in payloads):
         raise ValueError("a payload has 64 bits")
-    raw = np.array(payloads, ">u8").view(np.uint8).reshape(len(payloads), PAYLOAD_BITS // 8)
-    bits = np.unpackbits(raw, axis=1)
-    u = np.zeros((len(payloads), LENGTH), np.uint8)
-    u[:, _places()] = np.concatenate([bits, _crc(bits)], 1)
-    words = _transform(u)
-    return words[:, None] ^ _turns() if variant is None else words ^ _turns()[variant]
-
-
-def decode(llr: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint64], Bits, Bits]:
-    """Most likely payload under each variant, for 512 log-likelihood ratios (positive means 0).
-
-    Returns the payloads (VARIANTS), their codewords (VARIANTS x 512), and the codewords (VARIANTS x 512) that are
-    likeliest of all, whatever the CRC says: where these are much likelier, the payload is not to be trusted.
-    """
-    soft = np.asarray(llr, np.float32) * (1 - 2 * _turns().astype(np.float32))
-    u = _list_decode(soft)
-    words = u[:, :, _places()]
-    flat = words.reshape(-1, PAYLOAD_BITS + CRC_BITS)
-    good = (_crc(flat[:, :PAYLOAD_BITS]) == flat[:, PAYLOAD_BITS:]).all(1).reshape(words.shape[:2])
-    best = np.argmax(good, 1)  # lists are in order: the first good one, or the first
-    rows = np.arange(VARIANTS)
-    payloads = np.packbits(words[rows, best, :PAYLOAD_BITS], axis=1).view(">u8").ravel().astype(np.uint64)
-    return payloads, _transform(u[rows, best]) ^ _turns(), _transform(u[:, 0]) ^ _turns()
+    bits = np.unpackbits(np.array(payloads, ">u8").view(np.uint8).reshape(len(payloads), PAYLOAD_BITS // 8), axis=1)
+    free = np.repeat(_free(np.array([variant])), len(payloads), 0)
+    return _word(np.concatenate([bits, free], 1))
 
 
 @cache
-def _turns() -> Bits:
-    """The bits that each variant turns over: VARIANTS x 512, the first none."""
-    turns = np.random.Generator(np.random.Philox(key=512)).integers(0, 2, (VARIANTS, LENGTH), dtype=np.uint8)
-    turns[0] = 0
-    return turns
+def variants() -> Bits:
+    """What to add (exclusive or) to a payload's codeword in variant 0 to get its variants: VARIANTS x 512."""
+    return _word(np.concatenate([np.zeros((VARIANTS, PAYLOAD_BITS), np.uint8), _free(np.arange(VARIANTS))], 1))
+
+
+def decode(llr: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], Bits, Bits]:
+    """Most likely payload for each row of 512 log-likelihood ratios (N x 512; positive means 0).
+
+    Returns the payloads and variants (N each), their codewords (N x 512), and the codewords (N x 512) that are
+    likeliest of all, whatever the CRC says: where these are much likelier, the payload is not to be trusted.
+    """
+    u = _list_decode(np.asarray(llr, np.float32))
+    words = u[:, :, _places()]
+    flat = words.reshape(-1, words.shape[-1])
+    good = (_crc(flat[:, :-CRC_BITS]) == flat[:, -CRC_BITS:]).all(1).reshape(words.shape[:2])
+    best = np.argmax(good, 1)  # lists are in order: the first good one, or the first
+    rows = np.arange(len(words))
+    found = words[rows, best]
+    payloads = np.packbits(found[:, :PAYLOAD_BITS], axis=1).view(">u8").ravel().astype(np.uint64)
+    numbers = found[:, PAYLOAD_BITS : PAYLOAD_BITS + FREE_BITS].astype(np.int64) @ (1 << np.arange(FREE_BITS))
+    return payloads, numbers, _transform(u[rows, best]), _transform(u[:, 0])
+
+
+def _free(numbers: npt.NDArray[np.int64]) -> Bits:
+    """The free bits of variants, lowest first: N x 12."""
+    return (numbers[:, None] >> np.arange(FREE_BITS) & 1).astype(np.uint8)
+
+
+def _word(bits: Bits) -> Bits:
+    """Codewords of payload and free bits (N x 76): N x 512."""
+    u = np.zeros((len(bits), LENGTH), np.uint8)
+    u[:, _places()] = np.concatenate([bits, _crc(bits)], 1)
+    return _transform(u)
 
 
 @cache
@@ -69,11 +78,11 @@ def _places() -> npt.NDArray[np.int64]:
     """Positions of the information bits, the most reliable ones, in increasing order."""
     levels = LENGTH.bit_length() - 1
     weight = sum(((np.arange(LENGTH) >> k) & 1) * 2.0 ** (k / 4) for k in range(levels))
-    return np.sort(np.argsort(weight)[-(PAYLOAD_BITS + CRC_BITS) :])
+    return np.sort(np.argsort(weight)[-(PAYLOAD_BITS + FREE_BITS + CRC_BITS) :])
 
 
 def _crc(bits: Bits) -> Bits:
-    """Remainder of each row (N x 64) on division by the generator polynomial: N x 11."""
+    """Remainder of each row of bits on division by the generator polynomial: N x 6."""
     poly = np.array([CRC_POLY >> (CRC_BITS - i) & 1 for i in range(CRC_BITS + 1)], np.uint8)
     work = np.concatenate([bits, np.zeros((len(bits), CRC_BITS), np.uint8)], 1)
     for i in range(bits.shape[1]):

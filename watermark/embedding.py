@@ -2,8 +2,9 @@
 
 The mark of a clip is one map a band, which changes slowly as its segments pass into each other; each frame adds it,
 weighted by a mask that follows texture and brightness, and scaled down where the frame would fall under the PSNR
-floor. At the start of every scene the mark is stronger for a quarter of a second, where the floor leaves room: that
-is the picture which every later encoder keeps best and copies on, and eyes see least just after a cut.
+floor. At the start of every scene the mark is stronger for a quarter of a second: that is the picture which every
+later encoder keeps best and copies on, and eyes see least just after a cut. What its frames take beyond the floor, the
+following ones give back, so that the clip keeps it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ Floats = npt.NDArray[np.float32]
 SMALLEST = 64  # pixels on the shorter side: below, no mark fits
 AHEAD = 12  # frames of a stream that the choice of the variant looks at
 LOOKED = 16  # frames of a clip that it looks at
-OPENING = {"y": 1.2, "cr": 1.5, "cb": 1.5}  # factor on the first frame of a scene
+OPENING = {"y": 1.2, "cr": 1.6, "cb": 1.6}  # factor on the first frame of a scene
 OPENING_FADES = 0.25  # seconds in which that falls to 1/e
+OPENING_EXTRA = 0.65  # how much more mean square error than the floor's that frame may have: 2.2 dB
+GIVEN_BACK = 0.15  # share of the floor's mean square error that later frames leave out until the mean is right
 ROUNDING = 1 / 12  # mean square that rounding to whole steps adds
 CUT = 22.0  # mean change of luma from frame to frame that starts a scene
 
@@ -46,7 +49,7 @@ class Strength:
 
 STRENGTHS = {
     "subtle": Strength(0.45, 0.70, 0.80, 46.0),
-    "standard": Strength(0.68, 0.95, 1.10, 43.15),
+    "standard": Strength(0.68, 0.95, 1.10, 43.18),
     "strong": Strength(1.10, 1.50, 1.70, 40.0),
 }
 
@@ -55,8 +58,8 @@ class Embedder:
     """Marks frames of one clip: the same payload, key and size throughout.
 
     ``like``: some of the clip's frames, from which the best variant of the code is chosen; without them the
-    first one is taken. Raises UsageError for an unknown strength or a payload that is not 64 bits, BadMedia for
-    frames too small to mark.
+    first one is taken. ``opens``: whether the first frames of a scene are marked more strongly. Raises UsageError for
+    an unknown strength or a payload that is not 64 bits, BadMedia for frames too small to mark.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Embedder:
         strength: str = "standard",
         *,
         like: Sequence[Frame] = (),
+        opens: bool = True,
     ) -> None:
         if strength not in STRENGTHS:
             raise UsageError(f"unknown strength {strength!r}: choose {', '.join(STRENGTHS)}")
@@ -91,7 +95,8 @@ class Embedder:
         self._mark = np.zeros((height, width, 3), np.float32)
         self._energy = 0.0
         self._before: Floats | None = None
-        self._scene = 0.0
+        self._opens, self._scene = opens, 0.0
+        self._owed = 0.0  # mean square error that earlier frames took beyond the floor's
 
     def _map(self, carrier: Carrier, signs: Floats, where: npt.NDArray[np.bool_]) -> Floats:
         flips = np.where(carrier.role < 0, np.float32(1), self._flips[np.maximum(carrier.role, 0)])
@@ -105,13 +110,17 @@ class Embedder:
             self._moving[number] = self._map(luma, luma.signs[number], luma.changes)
         return self._moving[number]
 
+    def _opening(self, time: float) -> float:
+        """How much of a scene's opening is left: 1 on its first frame, then less and less."""
+        left = round(float(np.exp(-(time - self._scene) / OPENING_FADES)), 2) if self._opens else 0.0
+        return left if left > 0.02 else 0.0
+
     def _show(self, time: float) -> None:
         """Brings the full-size mark, in RGB and 8-bit steps, up to a time."""
         import cv2
 
         first, second, a, b = fade(time)
-        opening = float(np.exp(-(time - self._scene) / OPENING_FADES))
-        opening = round(opening, 2) if opening > 0.02 else 0.0
+        opening = self._opening(time)
         state = (first, second if b else first, round(a, 2), opening)
         if state == self._shown:
             return
@@ -135,16 +144,24 @@ class Embedder:
 
         small = cv2.resize(frame, (self._canvas[0] // 2, self._canvas[1] // 2), interpolation=cv2.INTER_AREA)
         luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        if self._before is None or float(np.mean(cv2.absdiff(luma, self._before))) > CUT:
+        cut = self._before is None or float(np.mean(cv2.absdiff(luma, self._before))) > CUT
+        if cut and not self._owed:
             self._scene = time
         self._before = luma
         self._show(time)
-        mask = _mask(luma)
-        budget = 255.0**2 / 10 ** (self._strength.psnr / 10) - ROUNDING
-        mask *= min(1.0, float(np.sqrt(budget / (self._energy * float(np.mean(mask**2)) + 1e-9))))
+        mask = self._within_floor(_mask(luma), self._opening(time))
         full = cv2.resize(mask, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
         marked = cv2.add(frame, self._mark * full[..., None], dtype=cv2.CV_8U)  # rounds and saturates
         return np.asarray(marked, np.uint8)
+
+    def _within_floor(self, mask: Floats, opening: float) -> Floats:
+        """The mask, scaled down to what a frame may take of the mean square error that the floor allows the clip."""
+        floor = 255.0**2 / 10 ** (self._strength.psnr / 10) - ROUNDING
+        share = 1 + OPENING_EXTRA * opening**2 if opening > 0.2 else 1 - GIVEN_BACK * bool(self._owed)
+        wanted = self._energy * float(np.mean(mask**2)) + 1e-9
+        taken = min(wanted, floor * share)
+        self._owed = max(0.0, self._owed + taken - floor)
+        return np.asarray(mask * np.float32(np.sqrt(taken / wanted)), np.float32)
 
     def _check(self, frame: Frame) -> None:
         if frame.shape != (self.height, self.width, 3) or frame.dtype != np.uint8:
@@ -158,7 +175,7 @@ def _mask(luma: Floats) -> Floats:
     mean = cv2.blur(luma, (5, 5))
     spread = np.sqrt(np.maximum(cv2.blur(luma * luma, (5, 5)) - mean * mean, 0.0))
     spread = cv2.erode(cv2.blur(spread, (3, 3)), np.ones((3, 3), np.uint8))  # an edge beside a flat wall stays flat
-    light = np.clip(0.55 + 0.45 * np.minimum(mean / 60.0, (255.0 - mean) / 25.0), 0.55, 1.0)
+    light = np.clip(0.4 + 0.6 * np.minimum(mean / 60.0, (255.0 - mean) / 25.0), 0.4, 1.0)
     return np.asarray((1.0 + np.minimum(spread, 30.0) * 0.06) * light, np.float32)
 
 

@@ -15,9 +15,9 @@ from countermark.watermark.changing import changing_chips
 from countermark.watermark.code import LENGTH, decode
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Residuals, level_of
-from countermark.watermark.search import RUNGS, likeliest_window, search
+from countermark.watermark.search import WINDOWS_RUNG, likeliest_window, search
 from countermark.watermark.slices import Slices
-from countermark.watermark.stats import P_FALSE_ALARM, correlation, payload_p_value, presence_p_value
+from countermark.watermark.stats import P_FALSE_ALARM, payload_p_value, presence_p_value
 from countermark.watermark.stretches import Stretch, stretches_of
 
 __all__ = ["Reader", "Reading", "read", "read_stream"]
@@ -25,7 +25,7 @@ __all__ = ["Reader", "Reading", "read", "read_stream"]
 Frame = npt.NDArray[np.uint8]
 MOST_PAYLOADS = 4  # different payloads that are looked for in one file
 NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
-HOPEFUL = 1e-2  # bound on presence up to which a payload is tried
+HOPEFUL = 9.2  # rho of the mean picture from which a decoding is worth its time; noise reaches 9 or so
 
 
 @dataclass(frozen=True)
@@ -151,62 +151,76 @@ class _Budget:
 
 def _read_part(residuals: Residuals, key: Key, budget: _Budget, *, windows: int = 0) -> Reading:
     """Searches and decodes. ``windows``: among how many stretches of time these residuals were chosen, if they were;
-    then only the canvas as it is is looked at, as a rung of its own."""
+    then only the canvas as it is is looked at, in rungs of its own."""
     best = Reading("none", None, 0.0, 1.0)
-    for number, candidate in enumerate(search(residuals, key)):
-        if windows and candidate.rung:
+    for candidate in search(residuals, key):
+        if windows and candidate.rung > 1:
             break
-        tried, rung = (candidate.scored * windows, RUNGS) if windows else (candidate.scored, candidate.rung)
-        p_value = presence_p_value(candidate.rho, tried, rung, budget.keys)
-        place = candidate.alignment
+        rung, places = candidate.rung, candidate.places
+        if windows:
+            rung, places = rung + WINDOWS_RUNG, places * windows
+        alone = presence_p_value(candidate.fixed_rho, places, rung)
+        place, p_value = candidate.alignment, min(1.0, alone * budget.keys)
         if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
-            best = Reading(tier, None, candidate.rho, p_value, key.id, _flat(place), negative=place.negative)
-        if p_value > HOPEFUL and number:
+            best = Reading(tier, None, candidate.fixed_rho, p_value, key.id, _flat(place), negative=place.negative)
+        if candidate.rung and not _hopeful(residuals, key, place):
             continue  # the canvas as it is deserves a trial even where the standing pilot was taken away
-        reading = _read_at(residuals, key, place, budget)
+        reading = _read_at(residuals, key, place, budget, alone)
         if reading.tier == "payload":
             return reading
     return best
 
 
-def _read_at(residuals: Residuals, key: Key, place: Alignment, budget: _Budget) -> Reading:
-    """One decoding at an alignment."""
+def _hopeful(residuals: Residuals, key: Key, place: Alignment) -> bool:
+    """Whether a first decoding, of the mean picture alone, comes near enough for all maps to be made."""
+    level = level_of(place.zoom)
+    maps = residuals.whole(level)
+    return maps is not None and _decode(read_chips(maps, key, place, residuals.canvas)).rho >= HOPEFUL
+
+
+def _read_at(residuals: Residuals, key: Key, place: Alignment, budget: _Budget, presence: float = 1.0) -> Reading:
+    """One decoding at an alignment, where the pilot alone has the p-value ``presence``."""
     budget.trials += 1
-    payload, variant, rho = _decode(residuals, key, place)
-    p_value = payload_p_value(rho, budget.trials, budget.keys)
-    if p_value > P_FALSE_ALARM:
-        return Reading("none", None, rho, p_value, key.id)
-    return Reading("payload", payload, rho, p_value, key.id, _flat(place), variant=variant, negative=place.negative)
+    level = level_of(place.zoom)
+    chips = read_chips(residuals.best(level), key, place, residuals.canvas)
+    word = _decode(chips + changing_chips(residuals, key, place, level))
+    p_value = payload_p_value(word.rho, budget.trials, budget.keys, presence)
+    if p_value > P_FALSE_ALARM or word.doubtful:
+        return Reading("none", None, word.rho, p_value, key.id)
+    return Reading(
+        "payload", word.payload, word.rho, p_value, key.id, _flat(place), variant=word.variant, negative=place.negative
+    )
 
 
 def _flat(alignment: Alignment) -> tuple[float, ...]:
     return tuple(float(v) for v in alignment.matrix.ravel())
 
 
-def _decode(residuals: Residuals, key: Key, alignment: Alignment) -> tuple[int, int, float]:
-    """The likeliest payload at an alignment, its variant, and its rho; 0 where a strong mark is no codeword."""
-    canvas = residuals.canvas
-    level = level_of(alignment.zoom)
-    chips = read_chips(residuals.best(level), key, alignment, canvas)
-    chips += changing_chips(residuals, key, alignment, level)
+@dataclass(frozen=True)
+class _Word:
+    """A decoded codeword; ``doubtful``: another word, which fails the CRC, is much likelier."""
+
+    payload: int
+    variant: int
+    rho: float
+    doubtful: bool
+
+
+def _decode(chips: list[Chips]) -> _Word:
+    """The likeliest word of some chips, each band weighted by what its pilot tells."""
     soft = np.zeros(LENGTH, np.float64)
-    parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int16]]] = []
+    energy = 0.0
     for band in chips:
         use = ~band.pilot
         value = band.values[use] * np.float32(_weight(band))
-        parts.append((value, band.signs[use], band.roles[use]))
+        energy += float(np.sum(value.astype(np.float64) ** 2))
         soft += np.bincount(band.roles[use], value * band.signs[use], minlength=LENGTH)
-    values, signs, roles = (np.concatenate(part) for part in zip(*parts, strict=True))
     spread = float(np.std(soft)) or 1.0
-    payloads, words, rivals = decode((2.0 * soft / spread).astype(np.float32))
-    norm = max(float(np.linalg.norm(values)), 1e-9)
-    rhos, rival = soft @ (1.0 - 2.0 * words.T) / norm, float(np.max(soft @ (1.0 - 2.0 * rivals.T))) / norm
-    winner = int(np.argmax(rhos))
-    if rival > rhos[winner] + NEAR:
-        return 0, 0, 0.0
-    flips = (1.0 - 2.0 * words[winner])[roles]
-    return int(payloads[winner]), winner, correlation(values, (signs * flips).astype(np.float32))
+    payloads, variants, words, rivals = decode((2.0 * soft / spread).astype(np.float32)[None])
+    norm = max(energy**0.5, 1e-9)
+    rho, rival = (float(soft @ (1.0 - 2.0 * word)) / norm for word in (words[0], rivals[0]))
+    return _Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR)
 
 
 def _weight(chips: Chips) -> float:

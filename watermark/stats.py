@@ -13,8 +13,12 @@ signs of the payload's chips (output of a keyed pseudo-random function) and ``b`
    up to 1, and all are charged the number of keys. So P_FA <= K m (m + 1) V 2^64 exp(-t^2 / 2), whatever stops the
    search.
 
-Presence alone uses the pilot's chips and a union over every alignment that the search has scored; rung r of the
-ladder is charged 2^(r + 1), whose inverses add up to 1.
+Presence alone uses the pilot's chips, at places that were fixed before the pilot's signs were looked at, with a union
+over all of these, scored or not; rung r of the ladder is charged 2^(r + 1), whose inverses add up to 1.
+
+Both tell more than each: given the pilot's subkey, (4) still holds, so where presence has the p-value p1 and the
+payload p2, q = p1 p2 is at most x with probability x (1 - ln x) (as for a product of two uniform deviates; Fisher).
+A payload is given the smaller of p2 and q (1 - ln q), times 2 for the choice.
 """
 
 from __future__ import annotations
@@ -38,14 +42,19 @@ def correlation(values: npt.NDArray[np.float32], signs: npt.NDArray[np.float32])
     return float(np.sum(values.astype(np.float64) * signs)) / norm if norm > 0 else 0.0
 
 
-def payload_p_value(rho: float, trial: int, keys: int = 1) -> float:
-    """Bound on the chance of a payload at this rho in decoding ``trial`` (from 1) of each of ``keys`` keys."""
-    return bound(rho, math.log(trial * (trial + 1) * VARIANTS * keys) + PAYLOAD_BITS * math.log(2))
+def payload_p_value(rho: float, trial: int, keys: int = 1, presence: float = 1.0) -> float:
+    """Bound on the chance of a payload at this rho in decoding ``trial`` (from 1) of each of ``keys`` keys.
+
+    ``presence`` is the p-value of the pilot where it was decoded, as under one key.
+    """
+    alone = bound(rho, math.log(trial * (trial + 1) * VARIANTS) + PAYLOAD_BITS * math.log(2))
+    both = max(alone, math.exp(SMALLEST_LOG / 2)) * max(presence, math.exp(SMALLEST_LOG / 2))
+    return min(1.0, 2 * keys * min(alone, both * (1 - math.log(both))))
 
 
-def presence_p_value(rho: float, alignments: int, rung: int = 0, keys: int = 1) -> float:
-    """Bound on the chance of a pilot at this rho after rung ``rung`` scored ``alignments`` with each of ``keys``."""
-    return bound(rho, math.log(max(alignments, 1) * keys) + (rung + 1) * math.log(2))
+def presence_p_value(rho: float, places: int, rung: int = 0, keys: int = 1) -> float:
+    """Bound on the chance of a pilot at this rho at any of the ``places`` of a rung, under any of ``keys`` keys."""
+    return bound(rho, math.log(max(places, 1) * keys) + (rung + 1) * math.log(2))
 
 
 def bound(rho: float, log_union: float) -> float:

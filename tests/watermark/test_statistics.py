@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from countermark.watermark import Key, read
-from countermark.watermark.alignment import IDENTITY, pilot_rho, read_chips
+from countermark.watermark.alignment import IDENTITY, Alignment, pilot_rho, pilots, read_chips
 from countermark.watermark.maps import Residuals
 from countermark.watermark.search import likeliest_window
 from countermark.watermark.slices import Slices
@@ -25,7 +25,7 @@ def test_correlations_of_foreign_keys_stay_under_the_bound(clip):
     maps, rhos = residuals.whole(), []
     for i in range(150):
         key = Key(i.to_bytes(32, "big"))
-        rhos.append(pilot_rho(maps, key, IDENTITY, residuals.canvas))
+        rhos.append(pilot_rho(maps, pilots(key), IDENTITY, residuals.canvas))
         for chips in read_chips(maps, key, IDENTITY, residuals.canvas):
             rhos.append(correlation(chips.values[~chips.pilot], chips.signs[~chips.pilot]))
     rhos = np.array(rhos)
@@ -46,13 +46,36 @@ def test_no_detection_without_the_key(clip):
 
 
 def test_p_values_fall_with_rho_and_rise_with_what_was_tried():
-    assert payload_p_value(11.8, 1) == pytest.approx(P_FALSE_ALARM, rel=0.75)
+    assert payload_p_value(12.2, 1) == pytest.approx(P_FALSE_ALARM, rel=0.75)
     assert payload_p_value(13, 1) < payload_p_value(12, 1)
     assert payload_p_value(13, 10) == pytest.approx(55 * payload_p_value(13, 1))
     assert payload_p_value(13, 1, keys=3) == pytest.approx(3 * payload_p_value(13, 1))
     assert presence_p_value(6.8, 4) == pytest.approx(P_FALSE_ALARM, rel=0.5)
     assert presence_p_value(9, 4, rung=2) == pytest.approx(4 * presence_p_value(9, 4))
     assert presence_p_value(-9, 1) == payload_p_value(0, 1) == 1.0
+
+
+def test_the_pilot_lends_its_evidence_to_the_payload_at_the_price_of_a_product():
+    alone = payload_p_value(11, 1) / 2
+    assert payload_p_value(11, 1, presence=1.0) == pytest.approx(2 * alone)
+    assert payload_p_value(11, 1, presence=1e-6) == pytest.approx(2 * alone * 1e-6 * (1 - math.log(alone * 1e-6)))
+    # a product of two uniform deviates, charged like this, is one again
+    pairs = np.random.default_rng(3).random((200_000, 2)).prod(1)
+    charged = pairs * (1 - np.log(pairs))
+    for level in (0.5, 0.1, 0.01):
+        assert (charged <= level).mean() == pytest.approx(level, rel=0.1)
+
+
+def test_presence_is_judged_at_places_that_were_fixed_beforehand():
+    base = Alignment(np.diag([1.1, 1.1, 1.0]), negative=True)
+    moved = base.moved("dx", 2.9).moved("turn", -1.4).moved("tilt_x", 0.5)
+    fixed = moved.snapped(base)
+    assert fixed.negative
+    change = fixed.matrix @ np.linalg.inv(base.matrix)
+    assert change[:2, 2] == pytest.approx([3.0, 0.0])
+    assert (change[1, 0] - change[0, 1]) * 192 / 2 == pytest.approx(-1.5)
+    assert moved.moved("dy", 0.2).snapped(base).matrix == pytest.approx(fixed.matrix)
+    assert base.moved("dx", 50).snapped(base).matrix @ [0, 0, 1] == pytest.approx([6, 0, 1])
 
 
 def test_a_stretch_that_was_chosen_is_charged_for_the_choice(clip):
