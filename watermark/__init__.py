@@ -13,7 +13,7 @@ from countermark.watermark.codecs import CodecReading, KeyedCodec, SpreadSpectru
 from countermark.watermark.embedding import STRENGTHS, Embedder, embed, embed_stream
 from countermark.watermark.informed import best_payload, resemblance
 from countermark.watermark.keys import Key, load_key, make_key_file
-from countermark.watermark.reading import Reader, Reading, read, read_stream
+from countermark.watermark.reading import Known, Reader, Reading, read, read_stream
 from countermark.watermark.stats import P_FALSE_ALARM, bound
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Embedder",
     "Key",
     "KeyedCodec",
+    "Known",
     "Reader",
     "Reading",
     "SpreadSpectrum",

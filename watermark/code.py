@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LENGTH", "PAYLOAD_BITS", "VARIANTS", "decode", "encode", "variants"]
+__all__ = ["LENGTH", "PAYLOAD_BITS", "VARIANTS", "decode", "encode", "likeliest", "variants"]
 
 PAYLOAD_BITS = 64
 FREE_BITS = 12
@@ -24,17 +24,28 @@ CRC_BITS, CRC_POLY = 6, 0b1100001  # x^6 + x^5 + 1 (3GPP TS 38.212, section 5.1)
 VARIANTS = 1 << FREE_BITS
 LENGTH = 512
 LIST = 32
+CHUNK = 4096  # codewords that are made at a time
 
 Bits = npt.NDArray[np.uint8]
 
 
-def encode(payloads: Sequence[int], variant: int = 0) -> Bits:
-    """Codewords of payloads of 64 bits in one of their variants: N x 512 bits of 0 and 1."""
+def encode(payloads: Sequence[int], variant: int | Sequence[int] = 0) -> Bits:
+    """Codewords of payloads of 64 bits, each in one of its variants: N x 512 bits of 0 and 1."""
     if not all(0 <= payload < 1 << PAYLOAD_BITS for payload in payloads):
         raise ValueError("a payload has 64 bits")
     bits = np.unpackbits(np.array(payloads, ">u8").view(np.uint8).reshape(len(payloads), PAYLOAD_BITS // 8), axis=1)
-    free = np.repeat(_free(np.array([variant])), len(payloads), 0)
-    return _word(np.concatenate([bits, free], 1))
+    return _word(np.concatenate([bits, _free(np.broadcast_to(np.asarray(variant), len(payloads)))], 1))
+
+
+def likeliest(soft: npt.NDArray[np.float64], words: Sequence[tuple[int, int]]) -> tuple[int, float]:
+    """Which of some payloads and variants agrees best with 512 soft bits (positive means 0), and the agreement."""
+    best, agreement = 0, -np.inf
+    for start in range(0, len(words), CHUNK):
+        payloads, numbers = zip(*words[start : start + CHUNK], strict=True)
+        scores = soft.sum() - 2.0 * (encode(payloads, numbers).astype(np.float32) @ soft.astype(np.float32))
+        if scores.max() > agreement:
+            best, agreement = start + int(np.argmax(scores)), float(scores.max())
+    return best, agreement
 
 
 @cache

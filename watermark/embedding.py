@@ -59,7 +59,8 @@ class Embedder:
 
     ``like``: some of the clip's frames, from which the best variant of the code is chosen; without them the
     first one is taken. ``opens``: whether the first frames of a scene are marked more strongly. Raises UsageError for
-    an unknown strength or a payload that is not 64 bits, BadMedia for frames too small to mark.
+    an unknown strength or a payload that is not 64 bits, BadMedia for frames too small to mark. ``variant`` is the one
+    that was chosen.
     """
 
     def __init__(
@@ -86,8 +87,8 @@ class Embedder:
         self._canvas = canvas_size(width, height)
         for frame in like:
             self._check(frame)
-        variant = best_variant(payload, resemblance(like, key)) if len(like) else 0
-        self._flips = 1.0 - 2.0 * encode([payload], variant)[0].astype(np.float32)
+        self.variant = best_variant(payload, resemblance(like, key)) if len(like) else 0
+        self._flips = 1.0 - 2.0 * encode([payload], self.variant)[0].astype(np.float32)
         self._bands = carriers(key)
         self._still = {c.band.name: self._map(c, c.sign, ~c.changes) for c in self._bands}
         self._moving: dict[int, Floats] = {}

@@ -35,7 +35,7 @@ from countermark.watermark.carriers import CELL, PILOTS
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Maps, Residuals, level_of
 
-__all__ = ["WINDOWS_RUNG", "Candidate", "likeliest_window", "search"]
+__all__ = ["LAST_ON_CANVAS", "WINDOWS_RUNG", "Candidate", "likeliest_window", "search"]
 
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -43,6 +43,7 @@ SPLICED = 4  # groups from which on a stretch may be looked for
 PEAKS = 12  # places of a rung that are climbed a little
 CLIMBED = 3  # the best of these, which are climbed to the end
 PROMISING = 4.7  # rho below which a place is climbed no further
+LAST_ON_CANVAS = 1  # rungs up to this one look at the canvas as it is
 WINDOWS_RUNG = 8  # the rung of a chosen stretch: after all others
 LARGE, SMALL = 512, 256  # sides of the grids that are transformed; the small one holds what was not shrunk
 SLACK = 0.04  # share of the canvas by which a crop's shape may differ from what was cropped

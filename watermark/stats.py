@@ -42,12 +42,16 @@ def correlation(values: npt.NDArray[np.float32], signs: npt.NDArray[np.float32])
     return float(np.sum(values.astype(np.float64) * signs)) / norm if norm > 0 else 0.0
 
 
-def payload_p_value(rho: float, trial: int, keys: int = 1, presence: float = 1.0) -> float:
+def payload_p_value(
+    rho: float, trial: int, keys: int = 1, presence: float = 1.0, *, known: int | None = None
+) -> float:
     """Bound on the chance of a payload at this rho in decoding ``trial`` (from 1) of each of ``keys`` keys.
 
-    ``presence`` is the p-value of the pilot where it was decoded, as under one key.
+    ``presence`` is the p-value of the pilot where it was decoded, as under one key. ``known``: among how many
+    codewords it was looked for, if not among all of them.
     """
-    alone = bound(rho, math.log(trial * (trial + 1) * VARIANTS) + PAYLOAD_BITS * math.log(2))
+    words = PAYLOAD_BITS * math.log(2) + math.log(VARIANTS) if known is None else math.log(max(known, 1))
+    alone = bound(rho, math.log(trial * (trial + 1)) + words)
     both = max(alone, math.exp(SMALLEST_LOG / 2)) * max(presence, math.exp(SMALLEST_LOG / 2))
     return min(1.0, 2 * keys * min(alone, both * (1 - math.log(both))))
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from countermark.watermark import Key, read
+from countermark.watermark import Embedder, Key, Reader, embed, read
 from countermark.watermark.alignment import IDENTITY, Alignment, pilot_rho, pilots, read_chips
 from countermark.watermark.maps import Residuals
 from countermark.watermark.search import likeliest_window
@@ -84,3 +84,27 @@ def test_a_stretch_that_was_chosen_is_charged_for_the_choice(clip):
     count = len(residuals.grouped())
     assert 2 <= len(window) < count
     assert tried == sum(count - length + 1 for length in range(2, count))
+
+
+def test_a_mark_too_weak_to_be_read_is_confirmed_among_those_that_are_known(clip):
+    key, frames, marks = Key(bytes([9] * 32)), clip(24), [(n * 977, n) for n in range(1, 400)]
+    embedder = Embedder(frames.shape[2], frames.shape[1], 123456789, key, like=list(frames[:4]))
+    marked = np.stack([embedder.mark(f, i / 24) for i, f in enumerate(frames)])
+    noise = np.random.default_rng(4).normal(0, 130, frames.shape)
+    seen = np.clip(marked + noise, 0, 255).astype(np.uint8)
+    assert read(seen, key).payload is None
+    asked = read(seen, key, known=lambda key_id: [*marks, (123456789, embedder.variant)] if key_id == key.id else [])
+    assert (asked.tier, asked.payload) == ("confirmed", 123456789)
+    assert asked.p_value <= P_FALSE_ALARM
+    assert read(seen, key, known=lambda _: marks).payload is None
+    assert read(seen, key, known=lambda _: []).payload is None
+
+
+def test_without_thoroughness_only_the_canvas_as_it_is_is_looked_at(clip):
+    key, frames = Key(bytes([9] * 32)), clip(12)
+    marked = embed(frames, 5, key)
+    for frames, found in ((marked, 5), (marked[:, :, ::-1], None)):
+        reader = Reader()
+        for frame in frames:
+            reader.add(np.ascontiguousarray(frame))
+        assert reader.read(key, thorough=False).payload == found

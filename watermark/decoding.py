@@ -1,0 +1,56 @@
+"""From chips at an alignment to the codeword that they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from countermark.watermark.alignment import Chips
+from countermark.watermark.code import LENGTH, decode
+
+__all__ = ["Word", "word_of"]
+
+NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
+
+
+@dataclass(frozen=True, eq=False)
+class Word:
+    """A decoded codeword; ``doubtful``: another word, which fails the CRC, is much likelier.
+
+    ``soft``: how likely each code bit is 0 (512), scaled so that the word's rho is its agreement with it.
+    """
+
+    payload: int
+    variant: int
+    rho: float
+    doubtful: bool
+    soft: npt.NDArray[np.float64]
+
+
+def word_of(chips: list[Chips]) -> Word:
+    """The likeliest word of some chips, each band weighted by what its pilot tells."""
+    soft = np.zeros(LENGTH, np.float64)
+    energy = 0.0
+    for band in chips:
+        use = ~band.pilot
+        value = band.values[use] * np.float32(_weight(band))
+        energy += float(np.sum(value.astype(np.float64) ** 2))
+        soft += np.bincount(band.roles[use], value * band.signs[use], minlength=LENGTH)
+    spread = float(np.std(soft)) or 1.0
+    payloads, variants, words, rivals = decode((2.0 * soft / spread).astype(np.float32)[None])
+    soft = soft / max(energy**0.5, 1e-9)
+    rho, rival = (float(soft @ (1.0 - 2.0 * word)) for word in (words[0], rivals[0]))
+    return Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR, soft)
+
+
+def _weight(chips: Chips) -> float:
+    """Signal over noise of a band's pilot chips, never negative."""
+    value, sign = chips.values[chips.pilot], chips.signs[chips.pilot]
+    if value.size < 2:
+        return 0.0
+    signal, power = float(np.mean(value * sign)), float(np.mean(value * value))
+    return float(max(signal, 0.02 * power**0.5) / max(power - signal**2, 1e-9))
+
+
