@@ -26,7 +26,7 @@ __all__ = ["Known", "Reader", "Reading", "read", "read_stream"]
 Frame = npt.NDArray[np.uint8]
 Known = Callable[[str], Sequence[tuple[int, int]]]  # a key's id -> payloads and variants that were marked with it
 MOST_PAYLOADS = 4  # different payloads that are looked for in one file
-HOPEFUL = 9.2  # rho of the mean picture from which a decoding is worth its time; noise reaches 9 or so
+HOPEFUL = 9.8  # rho of the mean picture from which a decoding is worth its time; noise seldom reaches it
 CLEAR = 6.5  # rho of a climbed pilot from which it is, too
 
 
