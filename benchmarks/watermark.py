@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -23,12 +23,17 @@ from countermark.benchmarks._clips import Clip, Kept, add_arguments, clips_of, m
 from countermark.benchmarks._imwatermark import Method, methods
 from countermark.benchmarks._table import table, wilson
 from countermark.training._recode import reencode
-from countermark.watermark import Embedder, Key, Reader, embed, read
+from countermark.watermark import Embedder, Key, Reader, best_payload, embed, read, resemblance
 
-PARTS = ("looks", "attacks", "lengths", "cost", "others")
+PARTS = ("looks", "attacks", "lengths", "stills", "cost", "others")
 OTHERS = ("nothing", "H.264 23", "H.264 33", "scale 50 %", "crop 95 %", "mirrored")  # what other methods go through
 OTHER_FRAMES = 8  # frames of a clip that other methods are tried on, for their speed's sake
 LENGTHS = (1, 2, 4, 8, 16)  # seconds
+STILLS: dict[str, Callable[[Frames], Any]] = {
+    "JPEG 90": lambda f: _jpeg(f, 90),
+    "JPEG 75": lambda f: _jpeg(f, 75),
+    "scale 50 %, JPEG 90": lambda f: _jpeg(cv2.resize(f, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 90),
+}
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +55,8 @@ def main(argv: list[str]) -> int:
         print(_attacks(clips(), names, Kept(args.out)))
     if "lengths" in parts:
         print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
+    if "stills" in parts:
+        print(_stills(clips()))
     if "cost" in parts:
         print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
     if "others" in parts and (others := methods()):
@@ -158,6 +165,32 @@ def _lengths(clips: Iterable[Clip], lengths: tuple[int, ...]) -> str:
         [name, *(f"{sum(right[name, s])}/{len(right[name, s])}" for s in lengths)] for name in ("H.264 33", "H.264 38")
     ]
     return table(["payload read after", *(f"{s} s" for s in lengths)], rows) + "\n"
+
+
+def _jpeg(frame: Frames, quality: int) -> Any:
+    coded = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def _stills(clips: Iterable[Clip]) -> str:
+    """Single pictures, the middle frame of each clip, as ``seal`` marks them: it chooses payload and strength."""
+    figures: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for clip in clips:
+        key, frame = secrets_of(clip)[0], clip.frames[len(clip.frames) // 2]
+        height, width = frame.shape[:2]
+        payload = best_payload(resemblance([frame], key))
+        row = figures["embedded world, 256" if clip.name.startswith("world") else "footage"]
+        for strength in ("standard", "strong"):
+            marked = Embedder(width, height, payload, key, strength, like=[frame]).mark(frame)
+            sealed = read(marked[None], key).payload == payload
+            row[f"read at once, {strength}"].append(sealed)
+            if sealed:
+                break
+        for name, attack in STILLS.items() if sealed else ():
+            row[name].append(read(attack(marked)[None], key).payload == payload)
+    head = ["read at once, standard", "read at once, strong", *STILLS]
+    rows = [[name, *(f"{sum(row[h])}/{len(row[h])}" for h in head)] for name, row in figures.items()]
+    return table(["pictures", *head], rows) + "\n"
 
 
 def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
