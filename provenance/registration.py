@@ -34,8 +34,9 @@ def agreement(seen: Fingerprint, sealed: Fingerprint, reading: Reading) -> float
     """How far a file shows what was sealed: about 0 for other content, 1 for the same; None where it cannot be told.
 
     ``reading``: the mark's, read from the file; what counts are the stretches that carry its payload. There, of every
-    span as long as the sealed pictures' step, the best pair of pictures counts, and of the spans the median. It
-    cannot be told where the file shows under 6 % of the sealed frame, or where both are plain.
+    span as long as the sealed pictures' step, the best pair of pictures counts, and of the spans the median. A
+    negative agrees as its positive does. It cannot be told where the file shows under 6 % of the sealed frame, or
+    where both are plain.
     """
     spans = [(s.start, s.end) for s in reading.stretches if s.payload == reading.payload]
     inside = [i for i, time in enumerate(seen.times) if any(start <= time < end for start, end in spans)]
@@ -47,15 +48,17 @@ def agreement(seen: Fingerprint, sealed: Fingerprint, reading: Reading) -> float
         return None
     seen_detail, seen_rms = _details(shown, mask)
     kept_detail, kept_rms = _details(sealed.pictures, mask)
-    found = seen_detail @ kept_detail.T * (-1.0 if reading.negative else 1.0)
+    found = seen_detail @ kept_detail.T
     found[:, kept_rms < FLAT] = 0.0
-    best: dict[int, float] = {}
+    best: dict[int, list[tuple[float, float]]] = {}
     for row, rms, index in zip(found, seen_rms, chosen, strict=True):
         if rms < FLAT and (kept_rms < FLAT).any():
             continue  # plain here, plain there: nothing can be said
-        span = int(seen.times[index] / sealed.step)
-        best[span] = max(best.get(span, 0.0), float(row.max()))
-    return float(np.median(list(best.values()))) if best else None
+        best.setdefault(int(seen.times[index] / sealed.step), []).append((float(row.max()), float(-row.min())))
+    if not best:
+        return None
+    # a mark that was subtracted twice over reads as a negative on a picture that is none: the content's sign is its own
+    return max(0.0, float(np.max(np.median([np.max(pairs, 0) for pairs in best.values()], 0))))
 
 
 def _laid_back(
