@@ -9,70 +9,54 @@ kept as a JSON line, and a run that was broken off goes on where it stood.
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
-import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from countermark.benchmarks._attacks import ATTACKS, GROUPS, Frames
+from countermark.benchmarks._clips import Clip, Kept, add_arguments, clips_of, mark, secrets_of
 from countermark.benchmarks._imwatermark import Method, methods
 from countermark.benchmarks._table import table, wilson
-from countermark.generate.render import render
-from countermark.generate.world import FPS as WORLD_FPS
-from countermark.generate.world import sample_scene
-from countermark.media import open_source
 from countermark.training._recode import reencode
-from countermark.training.whitener import held_out
-from countermark.watermark import Embedder, Key, Reader, embed, read
+from countermark.watermark import Embedder, Key, Reader, best_payload, embed, read, resemblance
 
-PARTS = ("looks", "attacks", "lengths", "cost", "others")
+PARTS = ("looks", "attacks", "lengths", "stills", "cost", "others")
 OTHERS = ("nothing", "H.264 23", "H.264 33", "scale 50 %", "crop 95 %", "mirrored")  # what other methods go through
 OTHER_FRAMES = 8  # frames of a clip that other methods are tried on, for their speed's sake
 LENGTHS = (1, 2, 4, 8, 16)  # seconds
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """A named clip: frames (T x H x W x 3, uint8, RGB) and their rate."""
-
-    name: str
-    frames: Frames
-    fps: float
+STILLS: dict[str, Callable[[Frames], Any]] = {
+    "JPEG 90": lambda f: _jpeg(f, 90),
+    "JPEG 75": lambda f: _jpeg(f, 75),
+    "scale 50 %, JPEG 90": lambda f: _jpeg(cv2.resize(f, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 90),
+}
 
 
 def main(argv: list[str]) -> int:
     """Prints the tables; returns 0."""
     parser = argparse.ArgumentParser(prog="countermark bench watermark", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder with clips.tsv; without it only the embedded world is used")
-    parser.add_argument("--clips", type=int, default=100, help="clips of --data")
-    parser.add_argument("--drawn", type=int, default=20, help="clips of the embedded world")
-    parser.add_argument("--each", type=int, default=6, help="clips of one family at most")
+    add_arguments(parser)
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
     parser.add_argument("--attacks", help="which attacks, separated by semicolons; all by default")
-    parser.add_argument("--out", type=Path, help="keeps readings as JSON lines, and goes on from those it has")
-    parser.add_argument("--share", default="1/1", help="k/n: measure every n-th clip from the k-th on, into --out")
     parser.add_argument("--small", action="store_true", help="one clip, few attacks: only shows that it runs")
     args = parser.parse_args(argv)
     if args.small:
         args.drawn, args.attacks, args.data = 1, "H.264 28;mirrored", None
-    clips = _clips(args)
+    clips = clips_of(args)
     parts = args.parts.split(",")
     if "looks" in parts:
         print(_looks(clips()))
     if "attacks" in parts:
         names = args.attacks.split(";") if args.attacks else list(ATTACKS)
-        print(_attacks(clips(), names, _Kept(args.out)))
+        print(_attacks(clips(), names, Kept(args.out)))
     if "lengths" in parts:
         print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
+    if "stills" in parts:
+        print(_stills(clips()))
     if "cost" in parts:
         print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
     if "others" in parts and (others := methods()):
@@ -80,70 +64,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _clips(args: argparse.Namespace) -> Callable[[], Iterator[Clip]]:
-    """Starts the clips from the beginning each time it is called."""
-    start, step = (int(part) for part in args.share.split("/"))
-    rows: list[dict[str, str]] = []
-    if args.data:
-        with (args.data / "clips.tsv").open(newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    chosen: list[Path] = []
-    taken: dict[str, int] = defaultdict(int)
-    for row in sorted(rows, key=lambda r: hashlib.sha256(r["file"].encode()).hexdigest()):
-        family, side = row["family_or_source"], (int(row["width"]) * int(row["height"])) ** 0.5
-        if held_out(family) and float(row["seconds"]) >= 2.9 and 235 <= side <= 970 and taken[family] < args.each:
-            taken[family] += 1
-            chosen.append(args.data / row["file"])
-
-    def start_over() -> Iterator[Clip]:
-        for path in chosen[: args.clips][start - 1 :: step]:
-            source = open_source(path)
-            fps = source.facts.fps or 25.0
-            frames = [t.rgb for t, _ in zip(source.frames(), range(round(6 * fps)), strict=False)]
-            yield Clip(str(path.relative_to(args.data)), np.stack(frames), fps)
-        for number in range(args.drawn)[start - 1 :: step]:
-            scene = sample_scene(np.random.default_rng([9, number]))
-            yield Clip(f"world {number}", render(scene, 256, 24), float(WORLD_FPS))
-
-    return start_over
-
-
-def _secrets(clip: Clip) -> tuple[Key, int]:
-    digest = hashlib.sha256(clip.name.encode()).digest()
-    return Key(digest), int.from_bytes(digest[:8], "big")
-
-
-def _marked(clip: Clip) -> Frames:
-    key, payload = _secrets(clip)
-    return embed(clip.frames, payload, key, fps=clip.fps)
-
-
-class _Kept:
-    """Readings that a file of JSON lines remembers."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.lines: dict[tuple[str, str], dict[str, Any]] = {}
-        if path and path.exists():
-            for line in path.read_text().splitlines():
-                entry = json.loads(line)
-                self.lines[entry["clip"], entry["attack"]] = entry
-
-    def get(self, clip: str, attack: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        if (clip, attack) not in self.lines:
-            entry = {"clip": clip, "attack": attack, **measure()}
-            self.lines[clip, attack] = entry
-            if self.path:
-                with self.path.open("a") as file:
-                    file.write(json.dumps(entry) + "\n")
-        return self.lines[clip, attack]
-
-
-def _attacks(clips: Iterable[Clip], names: list[str], kept: _Kept) -> str:
+def _attacks(clips: Iterable[Clip], names: list[str], kept: Kept) -> str:
     for clip in clips:
         if all((clip.name, name) in kept.lines for name in names):
             continue
-        marked = _marked(clip)
+        marked = mark(clip)
         for name in names:
             kept.get(clip.name, name, partial(_read, clip, marked, name))
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -170,7 +95,7 @@ def _attacks(clips: Iterable[Clip], names: list[str], kept: _Kept) -> str:
 
 
 def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
-    key, payload = _secrets(clip)
+    key, payload = secrets_of(clip)
     frames, fps = ATTACKS[name](marked, clip.fps)
     start = time.perf_counter()
     reading = read(np.ascontiguousarray(frames), key, fps=fps)
@@ -186,7 +111,7 @@ def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
 def _looks(clips: Iterable[Clip]) -> str:
     figures: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
-        marked = _marked(clip)
+        marked = mark(clip)
         apart = marked.astype(np.float32) - clip.frames
         figures["PSNR, clip (dB)"].append(float(10 * np.log10(255**2 / np.mean(apart**2))))
         figures["PSNR, worst frame (dB)"].append(min(10 * np.log10(255**2 / np.mean(d**2)) for d in apart))
@@ -227,7 +152,7 @@ def _lengths(clips: Iterable[Clip], lengths: tuple[int, ...]) -> str:
     """Longer clips from one: played forth and back, so that the picture goes on moving."""
     right: dict[tuple[str, int], list[bool]] = defaultdict(list)
     for clip in list(clips)[:12]:
-        key, payload = _secrets(clip)
+        key, payload = secrets_of(clip)
         there_and_back = np.concatenate([clip.frames, clip.frames[::-1]])
         for seconds in lengths:
             count = round(seconds * clip.fps)
@@ -240,6 +165,32 @@ def _lengths(clips: Iterable[Clip], lengths: tuple[int, ...]) -> str:
         [name, *(f"{sum(right[name, s])}/{len(right[name, s])}" for s in lengths)] for name in ("H.264 33", "H.264 38")
     ]
     return table(["payload read after", *(f"{s} s" for s in lengths)], rows) + "\n"
+
+
+def _jpeg(frame: Frames, quality: int) -> Any:
+    coded = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def _stills(clips: Iterable[Clip]) -> str:
+    """Single pictures, the middle frame of each clip, as ``seal`` marks them: it chooses payload and strength."""
+    figures: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for clip in clips:
+        key, frame = secrets_of(clip)[0], clip.frames[len(clip.frames) // 2]
+        height, width = frame.shape[:2]
+        payload = best_payload(resemblance([frame], key))
+        row = figures["embedded world, 256" if clip.name.startswith("world") else "footage"]
+        for strength in ("standard", "strong"):
+            marked = Embedder(width, height, payload, key, strength, like=[frame]).mark(frame)
+            sealed = read(marked[None], key).payload == payload
+            row[f"read at once, {strength}"].append(sealed)
+            if sealed:
+                break
+        for name, attack in STILLS.items() if sealed else ():
+            row[name].append(read(attack(marked)[None], key).payload == payload)
+    head = ["read at once, standard", "read at once, strong", *STILLS]
+    rows = [[name, *(f"{sum(row[h])}/{len(row[h])}" for h in head)] for name, row in figures.items()]
+    return table(["pictures", *head], rows) + "\n"
 
 
 def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
@@ -273,9 +224,9 @@ def _others(clips: Iterable[Clip], others: list[Method]) -> str:
     right: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for clip in list(clips)[:20]:
         short = Clip(clip.name, clip.frames[:OTHER_FRAMES], clip.fps)
-        key, payload = _secrets(short)
+        key, payload = secrets_of(short)
         for name in OTHERS:
-            frames, fps = ATTACKS[name](_marked(short), short.fps)
+            frames, fps = ATTACKS[name](mark(short), short.fps)
             right["countermark, 64 bits", name].append(read(frames, key, fps=fps).payload == payload)
             for method in others:
                 marked = method.embed(short.frames, payload)

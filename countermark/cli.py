@@ -134,12 +134,14 @@ def generate(
 
 @app.command()
 def seal(
-    src: Annotated[Path, typer.Argument(metavar="IN", help="A video that another generator made.")],
-    dst: Annotated[Path, typer.Argument(metavar="OUT", help="The mp4 to write.")],
+    src: Annotated[Path, typer.Argument(metavar="IN", help="A video or picture that another generator made.")],
+    dst: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The file to write: an mp4; png, jpg or webp for a picture.")
+    ],
     source: Annotated[str, typer.Option(help="generated or edited: what a model did.")] = "generated",
     as_json: Json = False,
 ) -> None:
-    """Watermark and sign a video that another generator made."""
+    """Watermark and sign a video or picture that another generator made."""
     from tqdm import tqdm
 
     from countermark.provenance import seal as run
@@ -155,7 +157,7 @@ def _show_sealed(sealed: Any, as_json: bool) -> None:
         _print(sealed.to_json())
         return
     print(
-        f"{sealed.path}: {sealed.seconds:g} s by {sealed.model}"
+        f"{sealed.path}: {f'{sealed.seconds:g} s' if sealed.seconds else 'a picture'} by {sealed.model}"
         + (f", seed {sealed.seed}" if sealed.seed is not None else "")
     )
     print(f"  manifest {sealed.manifest_id}")

@@ -174,7 +174,14 @@ def open_source(path: str | Path) -> Source:
     except CountermarkError:
         raise
     except Exception as error:
-        raise BadMedia(f"{path.name}: not a readable image or video ({_plain(error)})") from None
+        reason = "animated WebP cannot be decoded" if _animated_webp(path) else _plain(error)
+        raise BadMedia(f"{path.name}: not a readable image or video ({reason})") from None
+
+
+def _animated_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(64)
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and b"ANIM" in head
 
 
 def _facts(path: Path, container: Any, stream: Any, frame: Any) -> tuple[MediaFacts, int]:

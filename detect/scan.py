@@ -14,14 +14,27 @@ from countermark.detect.fusion import fuse
 from countermark.detect.known_marks import KnownMark, find_known_marks
 from countermark.errors import BadMedia
 from countermark.media import Source, open_source, unhashed_bytes
-from countermark.provenance import Credentials, Entry, Fingerprint, FingerprintMaker, Store, inspect, keys_of, recover
+from countermark.provenance import (
+    ALIKE,
+    FINE,
+    MATCH,
+    UNRELATED,
+    Credentials,
+    Entry,
+    Fingerprint,
+    FingerprintMaker,
+    Store,
+    agreement,
+    inspect,
+    keys_of,
+    recover,
+)
 from countermark.report import CredentialState, Evidence, Report
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Key, Reader, Reading
 
 __all__ = ["scan"]
 
-COMPARABLE = 0.93  # share of the canvas below which a crop moves the fingerprint as far as other content does
 SPARE = 4096  # bytes outside the manifest's hash from which on a note is made; writers leave a few
 NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
 GENERATED = {"trainedAlgorithmicMedia", "algorithmicMedia"}
@@ -37,8 +50,24 @@ class _Seen:
     fingerprint: Fingerprint
     known: KnownMark | None
     opinion: Opinion
-    frames: int
     damage: str | None
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """The file beside the store's entry that its mark (``marked``) or else its manifest led to, if there is one.
+
+    ``distance``: 0 for the same content, 1 for unrelated; None where it cannot be told.
+    """
+
+    entry: Entry | None = None
+    marked: bool = False
+    distance: float | None = None
+
+    @property
+    def same(self) -> bool | None:
+        """Whether the content is what was sealed; None where that cannot be told."""
+        return None if self.distance is None else self.distance <= (1 - ALIKE if self.marked else MATCH / UNRELATED)
 
 
 def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
@@ -52,13 +81,13 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
     read = clock.perf_counter()
     seen = _look(media, keys)
     looked = clock.perf_counter()
-    entry = _lookup(settings, seen.reading, credentials)
-    if credentials.state == "none" and entry is not None and _matches(seen, entry):
-        credentials = recover(path, entry.manifest, entry.payload, settings) or credentials
+    beside = _compared(seen, _lookup(settings, seen.reading, credentials))
+    if credentials.state == "none" and beside.entry is not None and beside.marked and beside.same:
+        credentials = recover(path, beside.entry.manifest, beside.entry.payload, settings) or credentials
     evidence = (
         _c2pa(credentials, media.container not in NO_MANIFEST),
-        _watermark(seen, keys, entry),
-        _fingerprint(seen, entry),
+        _watermark(seen.reading, keys, beside),
+        _fingerprint(beside),
         _classifier(seen.opinion),
         _known_marks(seen.known),
     )
@@ -83,7 +112,7 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
 def _look(media: Source, keys: list[Key]) -> _Seen:
     facts = media.facts
     expected = int((facts.seconds or 0) * (facts.fps or 0)) or 1
-    reader, prints = Reader(), FingerprintMaker()
+    reader, prints = Reader(), FingerprintMaker(**FINE)
     judge = declined(facts) or load_classifier().start(facts)
     kept: list[npt.NDArray[np.uint8]] = []
     damage, count, size = None, 0, None
@@ -106,7 +135,7 @@ def _look(media: Source, keys: list[Key]) -> _Seen:
             raise
         damage = str(error)
     opinion = judge.finish() if isinstance(judge, Judge) else judge
-    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), opinion, count, damage)
+    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), opinion, damage)
 
 
 def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> Entry | None:
@@ -120,16 +149,16 @@ def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> E
         return found
 
 
-def _matches(seen: _Seen, entry: Entry | None) -> bool | None:
-    """Whether the content is what was sealed with the payload that was read; None where that cannot be told.
-
-    A copied mark must not bring a verdict or credentials with it.
+def _compared(seen: _Seen, entry: Entry | None) -> _Beside:
+    """Compares what the file shows where the mark lies with what was sealed with that very payload; without a mark,
+    whole frames. A copied mark must not bring a verdict or credentials with it.
     """
-    if entry is None or entry.payload != seen.reading.hex:
-        return None
-    if seen.fingerprint.matches(entry.fingerprint):
-        return True
-    return None if seen.reading.scale < COMPARABLE else False
+    if entry is None:
+        return _Beside()
+    if entry.payload != seen.reading.hex:
+        return _Beside(entry, False, min(1.0, seen.fingerprint.distance(entry.fingerprint) / UNRELATED))
+    alike = agreement(seen.fingerprint, entry.fingerprint, seen.reading)
+    return _Beside(entry, True, None if alike is None else 1 - alike)
 
 
 def _says(credentials: Credentials) -> str:
@@ -180,43 +209,46 @@ def _c2pa(credentials: Credentials, can_hold: bool) -> Evidence:
     )
 
 
-def _watermark(seen: _Seen, keys: list[Key], entry: Entry | None) -> Evidence:
-    reading = seen.reading
-    known = entry is not None and entry.payload == reading.hex
-    matches = _matches(seen, entry)
+def _watermark(reading: Reading, keys: list[Key], beside: _Beside) -> Evidence:
+    same = beside.same if beside.marked else None
     says = "nothing"
     if not keys:
         why = "There is no watermark key on this machine to look with."
-    elif reading.tier == "payload" and matches:
+    elif reading.tier == "payload" and same:
         says, why = "generated", f"Our mark {reading.hex} was read, and the content is what was sealed with it."
-    elif reading.tier == "payload" and matches is False:
+    elif reading.tier == "payload" and same is False:
         says = "conflict"
         why = f"Our mark {reading.hex} was read on content that is not what was sealed with it: a possible transplant."
-    elif reading.tier == "payload" and known:
-        why = f"Our mark {reading.hex} was read, but the file is cropped too far to compare it with what was sealed."
+    elif reading.tier == "payload" and beside.marked:
+        why = f"Our mark {reading.hex} was read, but too little is seen here to compare it with what was sealed."
     elif reading.tier == "payload":
         why = f"A mark with our key was read ({reading.hex}), but the store does not know it."
     elif reading.tier == "present":
         why = "A mark with our key is present, but too weak for its payload to be read."
     else:
         why = "No mark with our key was found; that proves nothing, since marks can be removed."
-    return Evidence("watermark", bool(keys), says, why, {**reading.to_json(), "matches_content": matches})
+    return Evidence("watermark", bool(keys), says, why, {**reading.to_json(), "matches_content": same})
 
 
-def _fingerprint(seen: _Seen, entry: Entry | None) -> Evidence:
+def _fingerprint(beside: _Beside) -> Evidence:
+    """``distance`` runs from 0, the same content, to 1, unrelated. ``compared`` says of what: ``registered`` pictures,
+    laid over each other as the mark lies (1 less their agreement), or ``whole frames`` (their hashes' bits, of 128)."""
+    entry = beside.entry
     if entry is None:
         why = "Nothing in the store to compare with: neither mark nor manifest led to an entry."
-        return Evidence("fingerprint", False, "nothing", why, {"distance": None})
-    distance = seen.fingerprint.distance(entry.fingerprint)
-    same = seen.fingerprint.matches(entry.fingerprint)
-    why = f"The content {'matches' if same else 'differs from'} what was sealed as {entry.manifest_id}"
-    return Evidence(
-        "fingerprint",
-        True,
-        "generated" if same else "conflict" if _matches(seen, entry) is False else "nothing",
-        f"{why} ({distance:.0f} of 256 bits apart).",
-        {"distance": distance, "manifest_id": entry.manifest_id},
-    )
+        return Evidence("fingerprint", False, "nothing", why, {"distance": None, "compared": None})
+    distance = None if beside.distance is None else round(beside.distance, 3)
+    figures = {
+        "distance": distance,
+        "compared": "registered" if beside.marked else "whole frames",
+        "manifest_id": entry.manifest_id,
+    }
+    if beside.same is None:
+        why = f"Too little is seen here to compare it with what was sealed as {entry.manifest_id}."
+        return Evidence("fingerprint", True, "nothing", why, figures)
+    why = f"The content {'matches' if beside.same else 'differs from'} what was sealed as {entry.manifest_id}"
+    says = "generated" if beside.same else "conflict" if beside.marked else "nothing"
+    return Evidence("fingerprint", True, says, f"{why} (distance {distance:.2f} of 1).", figures)
 
 
 def _classifier(opinion: Opinion) -> Evidence:

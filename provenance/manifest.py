@@ -32,8 +32,8 @@ def new_manifest_id() -> str:
     return f"urn:c2pa:{uuid.uuid4()}"
 
 
-def definition(manifest_id: str, payload: str, title: str, maker: Maker, *, parent: bool) -> dict[str, Any]:
-    """A manifest definition (C2PA 2.4) for a marked video.
+def definition(manifest_id: str, payload: str, title: str, maker: Maker, mime: str, *, parent: bool) -> dict[str, Any]:
+    """A manifest definition (C2PA 2.4) for a marked file of type ``mime``.
 
     ``payload``: 16 hexadecimal digits. ``parent``: whether an ingredient labelled ``parent`` will be added, whose
     credentials stay in the chain.
@@ -52,7 +52,7 @@ def definition(manifest_id: str, payload: str, title: str, maker: Maker, *, pare
     made = {
         "label": manifest_id,
         "title": title,
-        "format": "video/mp4",
+        "format": mime,
         "claim_generator_info": [
             {"name": "Countermark", "version": metadata.version("countermark"), "specVersion": "2.4"}
         ],

@@ -22,30 +22,33 @@ import numpy.typing as npt
 
 from countermark.errors import BadMedia, CountermarkError, SealFailed, UsageError
 from countermark.media import MIME, Source, Timed, open_source, sha256_of
+from countermark.provenance.clip import Clip
 from countermark.provenance.credentials import inspect
 from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
 from countermark.provenance.identity import Identity, ensure_identity
 from countermark.provenance.keyring import keys_of
 from countermark.provenance.manifest import Maker, definition, new_manifest_id
+from countermark.provenance.signing import sign_file
+from countermark.provenance.stills import Still
 from countermark.provenance.store import Entry, Store
-from countermark.provenance.trust import context_for
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Embedder, Key, Reader, best_payload, resemblance
-from countermark.writer import AudioFeed, VideoWriter, output_error
+from countermark.writer import output_error
 
-__all__ = ["Clip", "Sealed", "seal", "seal_clip"]
+__all__ = ["Medium", "Sealed", "seal", "seal_clip"]
 
 ENOUGH = 24  # frames from which the payload is read back first
 GLIMPSES, APART = 12, 0.25  # frames, and seconds between them, that payload and mark are fitted to
-TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed)\.mp4$")
+TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed)\.\w+$")
 Frame = npt.NDArray[np.uint8]
+Medium = Clip | Still
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """A sealed video. ``payload``: 16 hexadecimal digits; ``seconds``: its length; ``verified``: the manifest read
-    back as trusted and the payload was read from the encoded frames."""
+    """A sealed file. ``payload``: 16 hexadecimal digits; ``seconds``: its length, 0 for a picture; ``verified``: the
+    manifest read back as trusted and the payload was read from the encoded frames."""
 
     path: str
     manifest_id: str
@@ -59,32 +62,6 @@ class Sealed:
     def to_json(self) -> dict[str, Any]:
         """The contract's object."""
         return {"schema": SCHEMA, **self.__dict__, "warnings": list(self.warnings)}
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Frames to be sealed: ``frames`` starts them from the beginning each time it is called.
-
-    ``width``, ``height`` in pixels, ``rate`` in frames per second. ``audio``: a file whose audio is copied.
-    """
-
-    frames: Callable[[], Iterator[Timed]]
-    width: int
-    height: int
-    rate: Fraction
-    audio: Source | None = None
-
-    @classmethod
-    def of_array(cls, frames: Frame, fps: float) -> Clip:
-        """A clip of an array: uint8, T x H x W x 3, RGB, at ``fps`` frames per second."""
-        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
-            raise BadMedia(f"expected uint8 frames of T x H x W x 3, got {frames.dtype} {frames.shape}")
-        return cls(
-            lambda: (Timed(i / fps, frame) for i, frame in enumerate(frames)),
-            frames.shape[2],
-            frames.shape[1],
-            Fraction(fps).limit_denominator(1001),
-        )
 
 
 @dataclass
@@ -104,7 +81,11 @@ class _Job:
     seconds: float = 0.0
 
     def temporary(self, kind: str) -> Path:
-        return self.out.parent / f".countermark-{os.getpid()}-{self.tag}.{kind}.mp4"
+        return self.out.parent / f".countermark-{os.getpid()}-{self.tag}.{kind}{self.out.suffix.lower()}"
+
+    @property
+    def mime(self) -> str:
+        return MIME[self.out.suffix.lower()]
 
     @property
     def hex(self) -> str:
@@ -112,7 +93,7 @@ class _Job:
 
 
 def seal_clip(
-    clip: Clip,
+    clip: Medium,
     out: str | Path,
     maker: Maker,
     *,
@@ -124,14 +105,14 @@ def seal_clip(
     warnings: tuple[str, ...] = (),
     progress: Callable[[], object] = lambda: None,
 ) -> Sealed:
-    """Marks, encodes, signs, verifies, stores and puts a clip in place as an H.264 mp4.
+    """Marks, encodes, signs, verifies, stores and puts a clip in place as an H.264 mp4, or a picture as its kind.
 
     ``identity`` overrides the settings' signer, e.g. with a callback. ``parent``: a file whose credentials become an
     ingredient. ``progress`` is called once a frame. Raises SealFailed, BadMedia, BadKey, OutputFailed or StoreError;
     then nothing is left at ``out`` that was not there before.
     """
     settings = settings or load_settings()
-    out = _checked_output(Path(out))
+    out = _checked_output(Path(out), clip)
     key, identity, like = keys_of(settings, create=True)[0], identity or ensure_identity(settings), _glimpses(clip)
     job = _Job(out, settings, maker, key, identity, like, best_payload(resemblance(like, key)))
     with Store(settings.store) as store:
@@ -142,7 +123,7 @@ def seal_clip(
                 if _payload_reads_back(job):
                     break
             else:
-                raise SealFailed(f"the watermark cannot be read back from {out.name}: too small, short or plain a clip")
+                raise SealFailed(f"the watermark cannot be read back from {out.name}: too small, short or plain")
             manifest = _sign(job, parent)
             _publish(job, manifest, store, model or maker.name)
         except OSError as error:
@@ -163,7 +144,7 @@ def seal(
     identity: Identity | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> Sealed:
-    """Seals a file that another generator made; ``src`` is never touched, its audio is copied.
+    """Seals a video or a picture that another generator made; ``src`` is never touched, its audio is copied.
 
     ``source`` is ``generated`` or ``edited``. Earlier credentials are kept as an ingredient; a file whose credentials
     do not fit it is refused.
@@ -174,34 +155,42 @@ def seal(
     media = open_source(src)
     if dst.exists() and src.samefile(dst):
         raise UsageError("the output must be another file than the input")
-    if media.facts.kind != "video":
-        raise BadMedia(f"{src.name}: seal takes videos, this is an image")
     if media.truncated:
         raise BadMedia(f"{src.name}: the file is cut off")
+    medium, losses = _medium(media, dst)
     ensure_identity(settings)  # before judging, so that files sealed here are known
     earlier = inspect(src, settings)
     if earlier.state in ("tampered", "unreadable"):
         raise SealFailed(f"{src.name}: its credentials do not fit it ({', '.join(earlier.codes)}); remove them first")
-    rate = Fraction(media.facts.fps or 25.0).limit_denominator(1001)
-    clip = Clip(media.frames, media.facts.width, media.facts.height, rate, media if media.has_audio else None)
     maker = Maker("unnamed generator", None, "edited" if source == "edited" else "generated")
     parent = src if earlier.state != "none" else None
     return seal_clip(
-        clip,
+        medium,
         dst,
         maker,
         settings=settings,
         identity=identity,
         parent=parent,
         model=earlier.generator or maker.name,
-        warnings=media.losses,
+        warnings=losses,
         progress=progress,
     )
 
 
-def _checked_output(out: Path) -> Path:
-    if out.suffix.lower() not in (".mp4", ".m4v"):
-        raise UsageError(f"the output is an mp4: {out.name} must end in .mp4")
+def _medium(media: Source, dst: Path) -> tuple[Medium, tuple[str, ...]]:
+    """What a file holds, and what sealing it into ``dst`` loses."""
+    if media.facts.kind == "image":
+        still, losses = Still.of_file(media).fit_for(dst)
+        return still, (*(loss for loss in media.losses if "transparency" not in loss), *losses)
+    rate = Fraction(media.facts.fps or 25.0).limit_denominator(1001)
+    audio = media if media.has_audio else None
+    return Clip(media.frames, media.facts.width, media.facts.height, rate, audio), media.losses
+
+
+def _checked_output(out: Path, medium: Medium) -> Path:
+    if out.suffix.lower() not in medium.suffixes:
+        *most, last = medium.suffixes
+        raise UsageError(f"{medium.kind} is sealed into {', '.join(most)} or {last}, not into {out.name}")
     if out.is_dir():
         raise UsageError(f"{out} is a folder")
     if not out.parent.is_dir():
@@ -209,7 +198,7 @@ def _checked_output(out: Path) -> Path:
     return out
 
 
-def _glimpses(clip: Clip) -> list[Frame]:
+def _glimpses(clip: Medium) -> list[Frame]:
     """A few frames of a clip's beginning."""
     found: list[Frame] = []
     for timed in clip.frames():
@@ -220,29 +209,26 @@ def _glimpses(clip: Clip) -> list[Frame]:
     return found
 
 
-def _mark_and_encode(job: _Job, clip: Clip, strength: str, progress: Callable[[], object]) -> None:
+def _mark_and_encode(job: _Job, clip: Medium, strength: str, progress: Callable[[], object]) -> None:
     embedder = Embedder(clip.width, clip.height, job.payload, job.key, strength, like=job.like)
-    prints, time = FingerprintMaker(), 0.0
-    raw = job.temporary("raw")
+    prints = FingerprintMaker()
+
+    def marked() -> Iterator[Timed]:
+        for timed in clip.frames():
+            if timed.rgb.shape != (clip.height, clip.width, 3):
+                raise BadMedia("the frame size changes within the video")
+            prints.add(timed.time, timed.rgb)
+            yield Timed(timed.time, embedder.mark(timed.rgb, timed.time))
+            job.seconds = timed.time + clip.lasts
+            progress()
+
     try:
-        with (
-            AudioFeed(clip.audio) as audio,
-            VideoWriter(raw, clip.width, clip.height, clip.rate, audio=audio.stream) as writer,
-        ):
-            for timed in clip.frames():
-                if timed.rgb.shape != (clip.height, clip.width, 3):
-                    raise BadMedia("the frame size changes within the video")
-                time = timed.time
-                prints.add(time, timed.rgb)
-                writer.write(time, embedder.mark(timed.rgb, time))
-                audio.pass_on(writer, until=time)
-                progress()
-            audio.pass_on(writer)
+        clip.write(job.temporary("raw"), marked())
     except (CountermarkError, OSError):
         raise
     except Exception as error:
         raise SealFailed(f"{job.out.name} cannot be encoded: {error}") from None
-    job.fingerprint, job.seconds = prints.finish(), time + float(1 / clip.rate)
+    job.fingerprint = prints.finish()
 
 
 def _payload_reads_back(job: _Job) -> bool:
@@ -257,53 +243,17 @@ def _payload_reads_back(job: _Job) -> bool:
 
 def _sign(job: _Job, parent: Path | None) -> bytes:
     """Signs the encoded file into a second temporary file, and reads it back; returns the manifest's bytes."""
-    import c2pa
-
     raw, signed = job.temporary("raw"), job.temporary("signed")
-    made = definition(job.manifest_id, job.hex, job.out.name, job.maker, parent=parent is not None)
-    failure: list[Exception] = []
-    signer = _recording(job.identity, failure).signer()
+    made = definition(job.manifest_id, job.hex, job.out.name, job.maker, job.mime, parent=parent is not None)
     try:
-        builder = c2pa.Builder(made, context=context_for(job.settings))
-        if parent is not None:
-            with parent.open("rb") as stream:
-                ingredient = {"title": parent.name, "relationship": "parentOf", "label": "parent"}
-                builder.add_ingredient(ingredient, MIME.get(parent.suffix.lower(), "video/mp4"), stream)
-        with raw.open("rb") as source, signed.open("w+b") as target:
-            manifest = bytes(builder.sign(signer, "video/mp4", source, target))
-            target.flush()
-            os.fsync(target.fileno())
-    except c2pa.C2paError as error:
-        _raise_disk_error(signed, raw)
-        raise SealFailed(f"signing {job.out.name} failed: {failure[0] if failure else error}") from None
+        manifest = sign_file(raw, signed, made, job.identity, job.settings, parent=parent)
+    except SealFailed as error:
+        raise SealFailed(f"signing {job.out.name} failed: {error}") from None
     judged = inspect(signed, job.settings)
     if judged.state not in ("trusted", "test_identity") or judged.manifest_id != job.manifest_id:
         hint = "; add its root to [trust] anchors" if judged.state == "untrusted_signer" else ""
         raise SealFailed(f"the signed file reads back as {judged.state}, not as trusted{hint}")
     return manifest
-
-
-def _recording(identity: Identity, failure: list[Exception]) -> Identity:
-    """The identity with its callback's exceptions kept, which the library would report as a bad signature."""
-    if identity.sign is None:
-        return identity
-    inner = identity.sign
-
-    def sign(data: bytes) -> bytes:
-        try:
-            return inner(data)
-        except Exception as error:
-            failure.append(error)
-            raise
-
-    return Identity(identity.chain, identity.algorithm, None, sign, identity.tsa_url, identity.test)
-
-
-def _raise_disk_error(signed: Path, raw: Path) -> None:
-    """Raises the OSError behind a failed signing when a plain copy to the same place fails too."""
-    with raw.open("rb") as source, signed.open("wb") as target:
-        while block := source.read(1 << 20):
-            target.write(block)
 
 
 def _publish(job: _Job, manifest: bytes, store: Store, model: str) -> None:
@@ -330,7 +280,7 @@ def _publish(job: _Job, manifest: bytes, store: Store, model: str) -> None:
 
 def _sweep(folder: Path, store: Store) -> None:
     """Removes what killed seals have left: their temporary files here, and entries without a file."""
-    for path in folder.glob(".countermark-*.mp4"):
+    for path in folder.glob(".countermark-*"):
         found = TEMPORARY.fullmatch(path.name)
         if found and not _alive(int(found[1])):
             with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ CAMERA = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 FIELDS = {
     "c2pa": {"state", "codes", "generator", "manifest_id"},
     "watermark": {"detected", "payload", "p_value", "tier", "matches_content"},
-    "fingerprint": {"distance"},
+    "fingerprint": {"distance", "compared"},
     "classifier": {"probability", "abstained"},
     "known_marks": {"name", "p_value"},
 }
@@ -109,7 +109,8 @@ def test_a_sealed_file_is_generated_and_every_signal_says_what_it_saw(sealed):
     assert (by["watermark"]["payload"], by["watermark"]["tier"]) == (made.payload, "payload")
     assert by["watermark"]["matches_content"] is True
     assert by["watermark"]["p_value"] <= 1e-9
-    assert by["fingerprint"]["distance"] <= 16
+    assert by["fingerprint"]["distance"] <= 0.1
+    assert by["fingerprint"]["compared"] == "registered"
     assert (by["classifier"]["probability"], by["classifier"]["abstained"]) == (None, True)
 
 
@@ -154,6 +155,17 @@ def test_a_mark_on_other_content_is_a_possible_transplant(sealed, clip, write, t
     assert "possible transplant" in mark.why
     assert report.of("fingerprint").says == "conflict"
     assert report.credentials == "none", "the credentials of one video were lent to another"
+
+
+def test_a_copy_that_looks_other_as_a_whole_is_still_recognised(sealed, write, tmp_path: Path):
+    """A negative with a third of it covered: only where the mark lies can the two be compared."""
+    _, path = sealed
+    frames = 255 - _decoded(path)
+    frames[:, :, 170:] = (40, 90, 60)
+    report = scan(write(tmp_path / "odd.mp4", frames, 8, options={"crf": "17"}))
+    assert (report.verdict, report.credentials) == ("generated", "recovered")
+    assert report.of("watermark").figures["matches_content"] is True
+    assert report.of("fingerprint").figures["distance"] > 0.05
 
 
 def test_a_mark_that_the_store_does_not_know_is_inconclusive(sealed, clip, write, tmp_path: Path):
@@ -369,6 +381,7 @@ def test_a_manifest_without_a_readable_mark_finds_its_entry(sealed, home: Path):
     assert report.verdict == "generated"
     assert not report.of("watermark").figures["detected"]
     assert report.of("fingerprint").figures["manifest_id"] == made.manifest_id
+    assert report.of("fingerprint").figures["compared"] == "whole frames"
     assert report.of("fingerprint").says == "generated"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from countermark.benchmarks import chain, detect, noise_mark
+from countermark.benchmarks import chain, detect, forgery, noise_mark
 from countermark.benchmarks._table import table, wilson
 from countermark.provenance import sealing
 
@@ -81,3 +81,24 @@ def test_the_mark_in_the_noise_is_measured(capsys: pytest.CaptureFixture[str]):
     assert tuple(head) == noise_mark.HEAD
     assert [row[:4] for row in rows] == [[name, "1", "none", "1"] for name in noise_mark.SOURCES[:2]]
     assert rows[0][-3:] == ["1/1", "1/1", "1/1"], "the model's own output gives the mark back"
+
+
+def test_forgeries_are_measured_once_and_remembered(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    arguments = ["--small", "--parts", "removal,transplant", "--out", str(tmp_path / "kept.jsonl")]
+    assert forgery.main(arguments) == 0
+    shown = capsys.readouterr().out
+    lines = [_cells(line) for line in shown.splitlines() if line.startswith("| ")]
+    assert [line[0] for line in lines] == [
+        "estimate subtracted",
+        "blur 4, gain 1",
+        "added to another clip",
+        "estimate, gain 1, CRF 18",
+        "exact difference, CRF 18",
+    ]
+    assert lines[-1][:3] == ["exact difference, CRF 18", "2/2", "2/2"], "a whole mark on another clip, read and flagged"
+    assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 6
+    monkeypatch.setattr(forgery, "mark", None)  # whatever is asked again fails
+    assert forgery.main(arguments) == 0
+    assert capsys.readouterr().out == shown

@@ -194,7 +194,7 @@ def test_what_cannot_be_sealed_leaves_nothing(clip, write, tmp_path: Path):
         (tiny, tmp_path / "o.mp4", BadMedia, "64 pixels"),
         (small, tmp_path / "o.mp4", BadMedia, "64 pixels"),
         (cut, tmp_path / "o.mp4", BadMedia, "cut off"),
-        (tmp_path / "a.png", tmp_path / "o.mp4", BadMedia, "image"),
+        (tmp_path / "a.png", tmp_path / "o.mp4", UsageError, "image"),
         (tmp_path / "none.mp4", tmp_path / "o.mp4", BadMedia, "no such file"),
         (good, good, UsageError, "another file"),
         (good, tmp_path / "o.webm", UsageError, "mp4"),
@@ -278,7 +278,7 @@ def test_a_file_size_limit(clip, tmp_path: Path, home: Path):
 
 
 STAGES = {
-    "encoding": "patch(sealing.VideoWriter, 'write', after=3)",
+    "encoding": "patch(VideoWriter, 'write', after=3)",
     "signing": "patch(sealing, '_sign')",
     "reserving": "patch(Store, 'reserve', late=True)",
     "renaming": "patch(Store, 'confirm')",
@@ -294,6 +294,7 @@ def test_a_kill_at_any_point(clip, tmp_path: Path, stage: str):
 import os, signal
 import numpy as np
 from countermark.provenance import Clip, Maker, Store, sealing, seal_clip
+from countermark.writer import VideoWriter
 
 def patch(owner, name, after=1, late=False):
     inner, calls = getattr(owner, name), []
