@@ -174,6 +174,9 @@ def scan(
     fail_on: Annotated[
         str | None, typer.Option(help="Leave with 4 when a file gets this verdict.", show_default=False)
     ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Stop once our mark is read; look for no cropped or turned copies of it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say of files, with evidence, whether they were generated."""
@@ -194,7 +197,8 @@ def scan(
     found, failed = fail_on in earlier, "" in earlier
     sink = _append_to(out) if out is not None else None
     try:
-        for result in tqdm(scan_many(files, workers=workers), total=len(files), unit="file", disable=None, leave=False):
+        results = scan_many(files, workers=workers, fast=fast)
+        for result in tqdm(results, total=len(files), unit="file", disable=None, leave=False):
             failed |= "error" in result
             found |= fail_on is not None and result.get("verdict") == fail_on
             if sink is not None:

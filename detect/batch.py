@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +69,24 @@ def done_paths(out: Path) -> dict[str, str]:
     return done
 
 
-def scan_many(paths: Iterable[Path], *, workers: int = 1, settings: Settings | None = None) -> Iterator[dict[str, Any]]:
-    """JSON objects in the order of ``paths``: a Report, or ``{"schema", "path", "error"}`` for a file that failed."""
-    settings = settings or load_settings()
+def scan_many(
+    paths: Iterable[Path], *, workers: int = 1, settings: Settings | None = None, fast: bool = False
+) -> Iterator[dict[str, Any]]:
+    """JSON objects in the order of ``paths``: a Report, or ``{"schema", "path", "error"}`` for a file that failed.
+
+    ``fast``: see :func:`countermark.detect.scan`.
+    """
+    one = partial(_one, settings=settings or load_settings(), fast=fast)
     if workers < 1:
         raise UsageError("workers must be at least 1")
     if workers == 1:
         for path in paths:
-            yield _one(path, settings)
+            yield one(path)
         return
-    yield from _parallel(deque(paths), workers, settings)
+    yield from _parallel(deque(paths), workers, one)
 
 
-def _parallel(waiting: deque[Path], workers: int, settings: Settings) -> Iterator[dict[str, Any]]:
+def _parallel(waiting: deque[Path], workers: int, one: Callable[[Path], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     context = multiprocessing.get_context("spawn")  # a forked child would share the C2PA library's threads and locks
     running: deque[tuple[Path, Future[dict[str, Any]]]] = deque()
     pool = ProcessPoolExecutor(workers, mp_context=context)
@@ -88,7 +94,7 @@ def _parallel(waiting: deque[Path], workers: int, settings: Settings) -> Iterato
         while waiting or running:
             try:
                 while waiting and len(running) < 2 * workers:
-                    running.append((waiting[0], pool.submit(_one, waiting[0], settings)))
+                    running.append((waiting[0], pool.submit(one, waiting[0])))
                     waiting.popleft()
                 result = running[0][1].result()
                 running.popleft()
@@ -96,24 +102,24 @@ def _parallel(waiting: deque[Path], workers: int, settings: Settings) -> Iterato
                 pool.shutdown(wait=False, cancel_futures=True)
                 waiting.extendleft(path for path, _ in reversed(running))
                 running.clear()
-                result = _alone(waiting.popleft(), settings)
+                result = _alone(waiting.popleft(), one)
                 pool = ProcessPoolExecutor(workers, mp_context=context)
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _alone(path: Path, settings: Settings) -> dict[str, Any]:
+def _alone(path: Path, one: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return pool.submit(_one, path, settings).result()
+            return pool.submit(one, path).result()
         except BrokenProcessPool:
             return _failed(path, BadMedia(f"{path.name}: reading it killed the process"))
 
 
-def _one(path: Path, settings: Settings) -> dict[str, Any]:
+def _one(path: Path, settings: Settings, fast: bool) -> dict[str, Any]:
     try:
-        return scan(path, settings=settings).to_json()
+        return scan(path, settings=settings, fast=fast).to_json()
     except CountermarkError as error:
         return _failed(path, error)
     except MemoryError:

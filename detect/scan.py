@@ -1,28 +1,24 @@
-"""``scan``: one file in, one Report out. Every frame is decoded once, for all signals."""
+"""``scan``: one file in, one Report out."""
 
 from __future__ import annotations
 
+import contextlib
 import time as clock
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from countermark.detect.classifier import Judge, Opinion, declined, load_classifier
+from countermark.detect.classifier import Opinion
 from countermark.detect.fusion import fuse
-from countermark.detect.known_marks import KnownMark, find_known_marks
-from countermark.errors import BadMedia
+from countermark.detect.known_marks import KnownMark
+from countermark.detect.looking import Seen, look
 from countermark.media import Source, open_source, unhashed_bytes
 from countermark.provenance import (
     ALIKE,
-    FINE,
     MATCH,
     UNRELATED,
     Credentials,
     Entry,
-    Fingerprint,
-    FingerprintMaker,
     Store,
     agreement,
     inspect,
@@ -31,7 +27,7 @@ from countermark.provenance import (
 )
 from countermark.report import CredentialState, Evidence, Report
 from countermark.settings import Settings, load_settings
-from countermark.watermark import Key, Reader, Reading
+from countermark.watermark import Key, Reading
 
 __all__ = ["scan"]
 
@@ -40,17 +36,6 @@ NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
 GENERATED = {"trainedAlgorithmicMedia", "algorithmicMedia"}
 EDITED = {"compositeWithTrainedAlgorithmicMedia", "compositeSynthetic"}  # not "algorithmicallyEnhanced": a filter
 CAPTURED = {"digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"}
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What one pass over the frames has given."""
-
-    reading: Reading
-    fingerprint: Fingerprint
-    known: KnownMark | None
-    opinion: Opinion
-    damage: str | None
 
 
 @dataclass(frozen=True)
@@ -70,8 +55,12 @@ class _Beside:
         return None if self.distance is None else self.distance <= (1 - ALIKE if self.marked else MATCH / UNRELATED)
 
 
-def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
-    """Judges a file. Raises BadMedia when not one frame of it can be decoded; StoreError, BadKey, BadSettings."""
+def scan(path: str | Path, *, settings: Settings | None = None, fast: bool = False) -> Report:
+    """Judges a file. Raises BadMedia when not one frame of it can be decoded; StoreError, BadKey, BadSettings.
+
+    ``fast`` stops decoding once our mark has been read, and looks for it on the picture as it is alone: what it finds
+    is as sure, but cropped, turned and spliced copies go unfound, and a file's other seconds unseen.
+    """
     settings = settings or load_settings()
     path = Path(path)
     start = clock.perf_counter()
@@ -79,9 +68,10 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
     credentials = inspect(path, settings)
     keys = keys_of(settings)
     read = clock.perf_counter()
-    seen = _look(media, keys)
-    looked = clock.perf_counter()
-    beside = _compared(seen, _lookup(settings, seen.reading, credentials))
+    with _store(settings) as store:
+        seen = look(media, keys, store.marks if store else None, fast=fast)
+        looked = clock.perf_counter()
+        beside = _compared(seen, _lookup(store, seen.reading, credentials) if store else None)
     if credentials.state == "none" and beside.entry is not None and beside.marked and beside.same:
         credentials = recover(path, beside.entry.manifest, beside.entry.payload, settings) or credentials
     evidence = (
@@ -109,47 +99,25 @@ def scan(path: str | Path, *, settings: Settings | None = None) -> Report:
     )
 
 
-def _look(media: Source, keys: list[Key]) -> _Seen:
-    facts = media.facts
-    expected = int((facts.seconds or 0) * (facts.fps or 0)) or 1
-    reader, prints = Reader(), FingerprintMaker(**FINE)
-    judge = declined(facts) or load_classifier().start(facts)
-    kept: list[npt.NDArray[np.uint8]] = []
-    damage, count, size = None, 0, None
-    try:
-        for timed in media.frames():
-            size = size or timed.rgb.shape
-            if timed.rgb.shape != size:
-                damage = "the frame size changes within the video; only its first part was read"
-                break
-            if keys:
-                reader.add(timed.rgb, timed.time)
-            prints.add(timed.time, timed.rgb)
-            if isinstance(judge, Judge):
-                judge.add(timed.time, timed.rgb)
-            if count in (0, expected // 2):
-                kept.append(timed.rgb)
-            count += 1
-    except BadMedia as error:
-        if count == 0:
-            raise
-        damage = str(error)
-    opinion = judge.finish() if isinstance(judge, Judge) else judge
-    return _Seen(reader.read(keys), prints.finish(), find_known_marks(kept), opinion, damage)
-
-
-def _lookup(settings: Settings, reading: Reading, credentials: Credentials) -> Entry | None:
-    """The store's entry for the payload that was read, else for the manifest inside; no store is made for a scan."""
+@contextlib.contextmanager
+def _store(settings: Settings) -> Iterator[Store | None]:
+    """The store, if there is one; none is made for a scan."""
     if settings.store_url is None and not (settings.home / "store.db").exists():
-        return None
+        yield None
+        return
     with Store(settings.store) as store:
-        found = store.by_payload(reading.hex) if reading.hex else None
-        if found is None and credentials.manifest_id:
-            found = store.by_manifest_id(credentials.manifest_id)
-        return found
+        yield store
 
 
-def _compared(seen: _Seen, entry: Entry | None) -> _Beside:
+def _lookup(store: Store, reading: Reading, credentials: Credentials) -> Entry | None:
+    """The store's entry for the payload that was read, else for the manifest inside."""
+    found = store.by_payload(reading.hex) if reading.hex else None
+    if found is None and credentials.manifest_id:
+        found = store.by_manifest_id(credentials.manifest_id)
+    return found
+
+
+def _compared(seen: Seen, entry: Entry | None) -> _Beside:
     """Compares what the file shows where the mark lies with what was sealed with that very payload; without a mark,
     whole frames. A copied mark must not bring a verdict or credentials with it.
     """
@@ -212,16 +180,17 @@ def _c2pa(credentials: Credentials, can_hold: bool) -> Evidence:
 def _watermark(reading: Reading, keys: list[Key], beside: _Beside) -> Evidence:
     same = beside.same if beside.marked else None
     says = "nothing"
+    how = "was read" if reading.tier == "payload" else "is too weak to be read blind, but was told from all others"
+    mark = f"Our mark {reading.hex} {how}"
     if not keys:
         why = "There is no watermark key on this machine to look with."
-    elif reading.tier == "payload" and same:
-        says, why = "generated", f"Our mark {reading.hex} was read, and the content is what was sealed with it."
-    elif reading.tier == "payload" and same is False:
-        says = "conflict"
-        why = f"Our mark {reading.hex} was read on content that is not what was sealed with it: a possible transplant."
-    elif reading.tier == "payload" and beside.marked:
-        why = f"Our mark {reading.hex} was read, but too little is seen here to compare it with what was sealed."
-    elif reading.tier == "payload":
+    elif reading.hex and same:
+        says, why = "generated", f"{mark}, and the content is what was sealed with it."
+    elif reading.hex and same is False:
+        says, why = "conflict", f"{mark} on content that is not what was sealed with it: a possible transplant."
+    elif reading.hex and beside.marked:
+        why = f"{mark}, but too little is seen here to compare it with what was sealed."
+    elif reading.hex:
         why = f"A mark with our key was read ({reading.hex}), but the store does not know it."
     elif reading.tier == "present":
         why = "A mark with our key is present, but too weak for its payload to be read."
@@ -271,8 +240,10 @@ def _known_marks(known: KnownMark | None) -> Evidence:
     return Evidence("known_marks", True, "nothing", "No mark of Stable Diffusion or SDXL was found.", figures)
 
 
-def _notes(media: Source, seen: _Seen, credentials: Credentials) -> tuple[str, ...]:
+def _notes(media: Source, seen: Seen, credentials: Credentials) -> tuple[str, ...]:
     notes = []
+    if seen.unseen:
+        notes.append(seen.unseen)
     if seen.damage:
         notes.append(seen.damage)
     if media.truncated:

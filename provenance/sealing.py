@@ -75,6 +75,7 @@ class _Job:
     identity: Identity
     like: list[Frame]
     payload: int
+    variant: int = 0
     manifest_id: str = field(default_factory=new_manifest_id)
     tag: str = field(default_factory=lambda: secrets.token_hex(6))
     fingerprint: Fingerprint | None = None
@@ -210,7 +211,9 @@ def _glimpses(clip: Medium) -> list[Frame]:
 
 
 def _mark_and_encode(job: _Job, clip: Medium, strength: str, progress: Callable[[], object]) -> None:
-    embedder = Embedder(clip.width, clip.height, job.payload, job.key, strength, like=job.like)
+    moving = isinstance(clip, Clip)
+    embedder = Embedder(clip.width, clip.height, job.payload, job.key, strength, like=job.like, opens=moving)
+    job.variant = embedder.variant
     prints = FingerprintMaker()
 
     def marked() -> Iterator[Timed]:
@@ -262,6 +265,7 @@ def _publish(job: _Job, manifest: bytes, store: Store, model: str) -> None:
     entry = Entry(
         manifest_id=job.manifest_id,
         payload=job.hex,
+        variant=job.variant,
         sha256=sha256_of(signed),
         manifest=manifest,
         fingerprint=job.fingerprint,

@@ -28,10 +28,11 @@ MANIFESTS = sa.Table(
     METADATA,
     sa.Column("manifest_id", sa.String(64), primary_key=True),
     sa.Column("payload", sa.String(16), nullable=False, unique=True),
+    sa.Column("variant", sa.Integer, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("manifest", sa.LargeBinary, nullable=False),
     sa.Column("fingerprint", sa.LargeBinary, nullable=False),
-    sa.Column("key_id", sa.String(8), nullable=False),
+    sa.Column("key_id", sa.String(8), nullable=False, index=True),
     sa.Column("model", sa.String(200), nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("state", sa.String(8), nullable=False),
@@ -41,10 +42,11 @@ MANIFESTS = sa.Table(
 
 @dataclass(frozen=True)
 class Entry:
-    """One sealed video: its manifest's bytes, the payload in its frames, and what it looks like."""
+    """One sealed file: its manifest's bytes, payload and variant of the mark in its frames, and what it looks like."""
 
     manifest_id: str
     payload: str
+    variant: int
     sha256: str
     manifest: bytes
     fingerprint: Fingerprint
@@ -137,6 +139,12 @@ class Store:
     def by_manifest_id(self, manifest_id: str) -> Entry | None:
         """The entry with this manifest id."""
         return self._one(MANIFESTS.c.manifest_id == manifest_id)
+
+    def marks(self, key_id: str) -> list[tuple[int, int]]:
+        """Payloads and variants of everything that was marked with a key."""
+        query = sa.select(MANIFESTS.c.payload, MANIFESTS.c.variant).where(MANIFESTS.c.key_id == key_id)
+        with self._errors(), self._engine.begin() as connection:
+            return [(int(payload, 16), variant) for payload, variant in connection.execute(query)]
 
     def __len__(self) -> int:
         with self._errors(), self._engine.begin() as connection:

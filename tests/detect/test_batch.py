@@ -123,7 +123,7 @@ def test_a_file_that_kills_its_worker_costs_only_itself(tmp_path: Path):
 
 
 def test_an_error_that_nobody_foresaw_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def broken(path: Path, settings: Settings) -> None:
+    def broken(path: Path, **_: object) -> None:
         raise ZeroDivisionError("float\ndivision") if path.name == "a.mp4" else MemoryError
 
     monkeypatch.setattr("countermark.detect.batch.scan", broken)

@@ -1,6 +1,5 @@
 """One file in, one Report out: every verdict that signals can lead to, and every kind of file."""
 
-import importlib
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from countermark.detect import scan
+from countermark.detect import looking, scan
 from countermark.detect.classifier import Judge, Moment, Opinion
 from countermark.detect.known_marks import MESSAGES
 from countermark.errors import BadMedia
@@ -32,9 +31,6 @@ FIELDS = {
 }
 
 
-SCAN = importlib.import_module("countermark.detect.scan")  # the package's own name for it is the function
-
-
 class _Silent(Judge):
     """A classifier that has looked and found nothing, so that what the other signals say stands alone."""
 
@@ -53,7 +49,7 @@ class _Silent(Judge):
 def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trained classifier is asked only by tests that are marked so."""
     if "trained" not in request.keywords:
-        monkeypatch.setattr(SCAN, "load_classifier", _Silent)
+        monkeypatch.setattr(looking, "load_classifier", _Silent)
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +190,30 @@ def test_a_mark_of_an_older_key_is_still_ours(sealed, write, tmp_path: Path):
     report = scan(write(tmp_path / "again.mp4", _decoded(path), 8))
     assert (report.verdict, report.credentials) == ("generated", "recovered")
     assert report.of("watermark").figures["key_id"] == before.id
+
+
+def test_a_mark_too_faint_to_be_read_is_told_from_the_others_of_the_store(sealed, write, tmp_path: Path):
+    made, path = sealed
+    noise = np.random.default_rng(1).normal(0, 60, (2, 256, 256, 3))
+    faint = np.clip(_decoded(path)[8:20:8] + noise, 0, 255).astype(np.uint8)
+    mark = scan(write(tmp_path / "faint.mp4", faint, 8, options={"crf": "17"})).of("watermark")
+    assert (mark.figures["tier"], mark.figures["payload"]) == ("confirmed", made.payload)
+    assert mark.figures["p_value"] <= 1e-9
+    assert "too weak to be read blind" in mark.why
+
+
+def test_a_fast_scan_stops_once_the_mark_is_read(sealed, clip, write, tmp_path: Path):
+    made, path = sealed
+    frames = _decoded(path)
+    longer = write(tmp_path / "longer.mp4", np.concatenate([frames, clip(40, seed=3)]), 8)
+    report = scan(longer, fast=True)
+    assert (report.verdict, report.credentials) == ("generated", "recovered")
+    assert report.of("watermark").figures["payload"] == made.payload
+    assert report.notes == ("a fast scan: nothing after the first 2 s was looked at",)
+    turned = write(tmp_path / "turned.mp4", np.ascontiguousarray(frames[:, :, ::-1]), 8)
+    assert scan(turned, fast=True).notes == (
+        "a fast scan: cropped, turned and spliced copies of our marks were not looked for",
+    )
 
 
 def test_a_tampered_file_is_inconclusive_without_its_mark(sealed, tmp_path: Path, home: Path):
@@ -408,7 +428,7 @@ def test_what_the_classifier_says_is_passed_on(clip, write, tmp_path: Path, monk
             moment = Moment(0.2, 0.99, ((8, 16, 96, 0.99),))
             return Opinion("generated", "It is sure.", 0.97, False, True, (Segment(0.0, 0.5, 0.97),), (moment,))
 
-    monkeypatch.setattr(SCAN, "load_classifier", Sure)
+    monkeypatch.setattr(looking, "load_classifier", Sure)
     report = scan(write(tmp_path / "plain.mp4", clip(8), 8))
     assert (report.verdict, report.probability) == ("likely_generated", 0.97)
     shown = report.to_json()
@@ -425,7 +445,7 @@ def test_every_frame_is_shown_to_the_classifier_once(clip, write, tmp_path: Path
         def add(self, time: float, rgb: np.ndarray) -> None:
             seen.append((round(time, 3), rgb.shape))
 
-    monkeypatch.setattr(SCAN, "load_classifier", Watching)
+    monkeypatch.setattr(looking, "load_classifier", Watching)
     scan(write(tmp_path / "plain.mp4", clip(8), 8))
     assert seen == [(i / 8, (256, 256, 3)) for i in range(8)]
 

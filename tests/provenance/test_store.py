@@ -49,7 +49,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def _entry(number: int, path: str = "x.mp4") -> Entry:
     prints = Fingerprint(np.full((3, 32), number, np.uint8))
-    return Entry(f"urn:c2pa:{number}", f"{number:016x}", f"{number:064x}", b"manifest\x00", prints, "0" * 8, "m", path)
+    marks = f"{number:016x}", 100 + number, f"{number:064x}"
+    return Entry(f"urn:c2pa:{number}", *marks, b"manifest\x00", prints, "0" * 8, "m", path)
 
 
 def test_entries_come_back_whole(url: str):
@@ -63,6 +64,8 @@ def test_entries_come_back_whole(url: str):
         assert (found.fingerprint.hashes == 1).all()
         assert store.by_manifest_id("urn:c2pa:2") is not None
         assert store.by_payload("f" * 16) is None
+        assert sorted(store.marks("0" * 8)) == [(1, 101), (2, 102)]
+        assert store.marks("1" * 8) == []
         assert len(store) == 2
     with Store(url) as again:
         assert len(again) == 2
