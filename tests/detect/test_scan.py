@@ -164,6 +164,22 @@ def test_a_copy_that_looks_other_as_a_whole_is_still_recognised(sealed, write, t
     assert report.of("fingerprint").figures["distance"] > 0.05
 
 
+def test_plain_content_cannot_be_compared(write, tmp_path: Path):
+    """A grey wall is like any other: its mark is no proof that this is the wall which was sealed."""
+    made = seal_clip(Clip.of_array(np.full((8, 192, 192, 3), 128, np.uint8), 8), tmp_path / "a.mp4", Maker("m"))
+    assert scan(tmp_path / "a.mp4").verdict == "generated", "its manifest says so"
+    report = scan(write(tmp_path / "again.mp4", _decoded(tmp_path / "a.mp4"), 8))
+    assert (report.verdict, report.credentials) == ("inconclusive", "none")
+    mark, prints = report.of("watermark"), report.of("fingerprint")
+    assert (mark.figures["payload"], mark.figures["matches_content"]) == (made.payload, None)
+    assert "too little is seen" in mark.why
+    assert (prints.says, prints.figures["distance"], prints.figures["manifest_id"]) == (
+        "nothing",
+        None,
+        made.manifest_id,
+    )
+
+
 def test_a_mark_that_the_store_does_not_know_is_inconclusive(sealed, clip, write, tmp_path: Path):
     frames = embed(clip(24), 0x0123456789ABCDEF, keys_of(load_settings())[0])
     report = scan(write(tmp_path / "unknown.mp4", frames, 8, options={"crf": "17"}))

@@ -201,6 +201,17 @@ def test_one_frame_can_be_sealed(run: Run, clip, write, tmp_path: Path):
     assert done.objects[0]["verified"] is True
 
 
+def test_a_picture_is_sealed_and_said_to_be_one(run: Run, clip, tmp_path: Path):
+    from PIL import Image
+
+    Image.fromarray(clip(1)[0]).save(tmp_path / "in.png")
+    done = run("seal", tmp_path / "in.png", tmp_path / "o.webp")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{tmp_path / 'o.webp'}: a picture by unnamed generator\n  manifest urn:c2pa:")
+    wrong = run("seal", tmp_path / "in.png", tmp_path / "o.mp4", "--json")
+    assert (wrong.code, wrong.error["type"]) == (2, "UsageError")
+
+
 def test_places_that_cannot_be_written_to_are_named(run: Run, clip, write, tmp_path: Path):
     src = write(tmp_path / "in.mp4", clip(4))
     folder = tmp_path / "locked"
