@@ -13,36 +13,45 @@ from countermark.watermark.code import LENGTH, decode
 __all__ = ["Word", "word_of"]
 
 NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
+FAINT = 0.62  # share of the rho that the pilot promises below which a word is faint: 0.9 to 1.2 is usual
+UNSURE = 2.5  # what noise may have added to the pilot's rho
 
 
 @dataclass(frozen=True, eq=False)
 class Word:
-    """A decoded codeword; ``doubtful``: another word, which fails the CRC, is much likelier.
+    """A decoded codeword. ``soft``: how likely each code bit is 0 (512), scaled so that the word's rho is its agreement.
 
-    ``soft``: how likely each code bit is 0 (512), scaled so that the word's rho is its agreement with it.
+    ``doubtful``: another word, which fails the CRC, is much likelier. ``faint``: the word is much fainter than the
+    pilot, as when several marks lie behind each other in time, or were averaged and a word between theirs was found.
     """
 
     payload: int
     variant: int
     rho: float
     doubtful: bool
+    faint: bool
     soft: npt.NDArray[np.float64]
 
 
 def word_of(chips: list[Chips]) -> Word:
     """The likeliest word of some chips, each band weighted by what its pilot tells."""
     soft = np.zeros(LENGTH, np.float64)
-    energy = 0.0
+    pilot = energy = pilot_energy = 0.0
+    count = pilots = 0
     for band in chips:
-        use = ~band.pilot
-        value = band.values[use] * np.float32(_weight(band))
-        energy += float(np.sum(value.astype(np.float64) ** 2))
-        soft += np.bincount(band.roles[use], value * band.signs[use], minlength=LENGTH)
+        value = band.values.astype(np.float64) * _weight(band)
+        signed, here = value * band.signs, band.pilot
+        soft += np.bincount(band.roles[~here], signed[~here], minlength=LENGTH)
+        pilot += float(signed[here].sum())
+        energy, pilot_energy = energy + float(value[~here] @ value[~here]), pilot_energy + float(value[here] @ value[here])
+        count, pilots = count + int((~here).sum()), pilots + int(here.sum())
     spread = float(np.std(soft)) or 1.0
     payloads, variants, words, rivals = decode((2.0 * soft / spread).astype(np.float32)[None])
     soft = soft / max(energy**0.5, 1e-9)
     rho, rival = (float(soft @ (1.0 - 2.0 * word)) for word in (words[0], rivals[0]))
-    return Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR, soft)
+    pilot_rho = pilot / max(pilot_energy**0.5, 1e-9)
+    expected = (pilot_rho - UNSURE) * (count / max(pilots, 1)) ** 0.5
+    return Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR, rho < FAINT * expected, soft)
 
 
 def _weight(chips: Chips) -> float:

@@ -19,7 +19,7 @@ __all__ = ["Maps", "Residuals", "level_of", "zoom_of"]
 
 Floats = npt.NDArray[np.float32]
 GROUP = 0.5  # seconds of a group of slices whose residual is computed at once
-GROUPS = 24  # groups at most: longer clips have longer ones
+GROUPS = 16  # groups at most: longer clips have longer ones
 SMALLEST = 48  # pixels on a side of a picture that is worth a look
 
 

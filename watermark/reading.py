@@ -13,7 +13,7 @@ from countermark.watermark.alignment import Alignment, read_chips
 from countermark.watermark.carriers import FPS
 from countermark.watermark.changing import changing_chips
 from countermark.watermark.code import likeliest
-from countermark.watermark.decoding import word_of
+from countermark.watermark.decoding import Word, word_of
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Residuals, level_of
 from countermark.watermark.search import LAST_ON_CANVAS, WINDOWS_RUNG, likeliest_window, search
@@ -219,14 +219,28 @@ def _hopeful(residuals: Residuals, key: Key, place: Alignment) -> bool:
 
 def _read_at(residuals: Residuals, task: _Search, place: Alignment, presence: float = 1.0) -> Reading:
     """One decoding at an alignment, where the pilot alone has the p-value ``presence``."""
-    level = level_of(place.zoom)
-    chips = read_chips(residuals.best(level), task.key, place, residuals.canvas)
-    word = word_of(chips + changing_chips(residuals, task.key, place, level))
+    word = _word_at(residuals, task.key, place)
     task.trials.append(_Trial(place, presence, word.soft))
     p_value = payload_p_value(word.rho, len(task.trials), task.keys, presence)
-    if p_value > P_FALSE_ALARM or word.doubtful:
+    if p_value > P_FALSE_ALARM or word.doubtful or (word.faint and not _stands_alone(residuals, task.key, place, word)):
         return Reading("none", None, word.rho, p_value, task.key.id)
     return _found("payload", word.payload, word.variant, word.rho, p_value, task.key, place)
+
+
+def _word_at(residuals: Residuals, key: Key, place: Alignment) -> Word:
+    level = level_of(place.zoom)
+    chips = read_chips(residuals.best(level), key, place, residuals.canvas)
+    return word_of(chips + changing_chips(residuals, key, place, level))
+
+
+def _stands_alone(residuals: Residuals, key: Key, place: Alignment, word: Word) -> bool:
+    """Whether a faint word is the whole mark of some stretch of time, and not a mixture of several marks."""
+    stretches = stretches_of(residuals, key, place, word.payload, word.variant)
+    pieces = sorted(piece for stretch in stretches for piece in stretch.pieces)
+    if not pieces or len(pieces) == len(residuals.grouped()):
+        return False
+    alone = _word_at(residuals.only(pieces), key, place)
+    return alone.payload == word.payload and not alone.faint
 
 
 def _confirmed(task: _Search) -> Reading:

@@ -40,8 +40,11 @@ __all__ = ["LAST_ON_CANVAS", "WINDOWS_RUNG", "Candidate", "likeliest_window", "s
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 SPLICED = 4  # groups from which on a stretch may be looked for
-PEAKS = 12  # places of a rung that are climbed a little
-CLIMBED = 3  # the best of these, which are climbed to the end
+PEAKS = 9  # places of a rung that are climbed a little
+CLIMBED = 2  # the best of these, which are climbed to the end
+SURE = 9.0  # rho after which no other place of a rung is looked at
+SPOTS = np.array([[x, y] for x in (-120, 120) for y in (-120, 120)], np.float32)  # of the lattice
+CLOSE = 8.0  # canvas pixels within which all spots of two places lie if a climb from both ends at the same
 PROMISING = 4.7  # rho below which a place is climbed no further
 LAST_ON_CANVAS = 1  # rungs up to this one look at the canvas as it is
 WINDOWS_RUNG = 8  # the rung of a chosen stretch: after all others
@@ -148,29 +151,49 @@ def _work(residuals: Residuals, bands: tuple[Pilots, ...], rung: _Rung, number: 
     places, canvas = 0, residuals.canvas
     templates: dict[tuple[bool, int], npt.NDArray[np.complex64]] = {}
     for matrix in rung.matrices:
-        zoom = float(np.sqrt(abs(np.linalg.det(matrix))))
-        maps = residuals.whole(level_of(zoom))
+        maps = residuals.whole(_level(matrix, rung))
         if maps is None:
             continue
         peaks, count = _peaks(maps, bands, matrix, canvas, rung.crops, templates)
         found += peaks
         places += count
-    found.sort(key=lambda pair: -pair[0])
     begun = []
-    for _, start in found[:PEAKS]:
-        maps = residuals.whole(level_of(start.zoom))
+    for start in _apart(found):
+        maps = residuals.whole(_level(start.matrix[:2, :2], rung))
         assert maps is not None
         here, rho = climb(maps, bands, start, canvas, step=2.0 if rung.crops else 4.0, finest=0.9)
         if rho >= PROMISING:
             begun.append((rho, here, maps, pilot_rho(maps, bands, start, canvas)))
+        if rho >= SURE:
+            break
     begun.sort(key=lambda entry: -entry[0])
     climbed = []
     for _, start, maps, fixed in begun[:CLIMBED]:
         here, rho = climb(maps, bands, start, canvas, step=0.9)
         tilted, better = climb(maps, bands, here, canvas, step=2.0, names=(*TILT, *AFFINE))
         climbed.append((tilted, better, fixed) if better > rho + 1 else (here, rho, fixed))
+        if rho >= SURE:
+            break
     for here, rho, fixed in sorted(climbed, key=lambda entry: -entry[1]):
         yield Candidate(here, rho, fixed, number, places)
+
+
+def _level(matrix: Matrix, rung: _Rung) -> int:
+    """The level whose maps serve for a linear map: of those that a search makes, to save work, few are very large."""
+    level = level_of(float(np.sqrt(abs(np.linalg.det(matrix)))))
+    return level if rung.crops else max(-3, 2 * round(level / 2))
+
+
+def _apart(found: list[tuple[float, Alignment]]) -> list[Alignment]:
+    """The best places, none close to a better one."""
+    kept: list[Alignment] = []
+    for _, place in sorted(found, key=lambda pair: -pair[0]):
+        spots = place.of(SPOTS)
+        if all(np.abs(spots - other.of(SPOTS)).max() > CLOSE for other in kept):
+            kept.append(place)
+        if len(kept) == PEAKS:
+            break
+    return kept
 
 
 def _peaks(

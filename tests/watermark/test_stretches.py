@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from countermark.watermark import Key, embed, read
+from countermark.watermark import Embedder, Key, embed, read
 
 KEY = Key(bytes(range(32)))
 FPS = 12
@@ -40,3 +40,17 @@ def test_two_payloads_in_one_file_are_both_told(scenes):
 def test_a_clip_marked_throughout_is_one_stretch(scenes):
     (stretch,) = read(embed(scenes[0], 5, KEY, fps=FPS), KEY, fps=FPS).stretches
     assert (stretch.start, stretch.end) == (0.0, pytest.approx(3, abs=0.2))
+
+
+def test_an_average_of_differently_marked_copies_gives_no_payload_of_nobodys(scenes):
+    payloads, marks, total = [n * 0x9E3779B97F4A7C15 % 2**64 for n in range(1, 6)], [], 0.0
+    for payload in payloads:
+        embedder = Embedder(256, 192, payload, KEY, like=list(scenes[0][::6]))
+        marks.append((payload, embedder.variant))
+        total = total + np.stack([embedder.mark(f, i / FPS).astype(np.float32) for i, f in enumerate(scenes[0])])
+    mean = np.rint(total / len(payloads)).astype(np.uint8)
+    blind = read(mean, KEY, fps=FPS)
+    assert blind.detected
+    assert blind.payload in (None, *payloads)
+    asked = read(mean, KEY, fps=FPS, known=lambda _: [*marks, (7, 7)])
+    assert asked.payload in payloads
