@@ -24,7 +24,7 @@ from countermark.weights import pinned
 __all__ = ["Whitener", "whitener"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "whitener.safetensors"
-SHA256 = "72e683370eadc211922b36fbbc5f233c45d4f9a473ba72775d1687cca3748a54"
+SHA256 = "6c46813fe0be6b4cf7abab5722b1b9b9ae63b9cbf1629f1e18d4db937d8cc9c5"
 WINDOW = 25  # pixels over which contrast is measured
 FLOOR = {"y": 0.8, "c": 0.4}  # 8-bit steps: contrast below this is not amplified further
 CLIP = 2.5
