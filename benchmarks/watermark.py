@@ -9,6 +9,7 @@ kept as a JSON line, and a run that was broken off goes on where it stood.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -25,7 +26,7 @@ from countermark.benchmarks._table import table, wilson
 from countermark.training._recode import reencode
 from countermark.watermark import Embedder, Key, Reader, best_payload, embed, read, resemblance
 
-PARTS = ("looks", "attacks", "lengths", "stills", "cost", "others")
+PARTS = ("looks", "attacks", "lengths", "stills", "foreign", "cost", "others")
 OTHERS = ("nothing", "H.264 23", "H.264 33", "scale 50 %", "crop 95 %", "mirrored")  # what other methods go through
 OTHER_FRAMES = 8  # frames of a clip that other methods are tried on, for their speed's sake
 LENGTHS = (1, 2, 4, 8, 16)  # seconds
@@ -42,6 +43,7 @@ def main(argv: list[str]) -> int:
     add_arguments(parser)
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
     parser.add_argument("--attacks", help="which attacks, separated by semicolons; all by default")
+    parser.add_argument("--readings", type=int, default=1000, help="readings under keys that are not a clip's")
     parser.add_argument("--small", action="store_true", help="one clip, few attacks: only shows that it runs")
     args = parser.parse_args(argv)
     if args.small:
@@ -57,6 +59,8 @@ def main(argv: list[str]) -> int:
         print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
     if "stills" in parts:
         print(_stills(clips()))
+    if "foreign" in parts:
+        print(_foreign(clips(), 4 if args.small else args.readings))
     if "cost" in parts:
         print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
     if "others" in parts and (others := methods()):
@@ -106,6 +110,34 @@ def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
         "rho": round(reading.rho, 2),
         "seconds": round(time.perf_counter() - start, 2),
     }
+
+
+def _foreign(clips: Iterable[Clip], readings: int) -> str:
+    """Readings under keys that nobody marked with: of unmarked clips, and of clips that another key marked.
+
+    One reading in ten searches as thoroughly as it can, the others look at the canvas as it is.
+    """
+    chosen = list(clips)
+    least: dict[tuple[str, str], list[float]] = defaultdict(list)
+    found: dict[tuple[str, str], int] = defaultdict(int)
+    for number, clip in enumerate(chosen):
+        for what, frames in (("unmarked", clip.frames), ("marked with another key", mark(clip))):
+            reader = Reader()
+            for index, frame in enumerate(frames):
+                reader.add(frame, index / clip.fps)
+            for count in range(-(-readings // (2 * len(chosen)))):
+                key = Key(hashlib.sha256(f"foreign {what} {number} {count}".encode()).digest())
+                thorough = count % 10 == 0
+                reading = reader.read(key, thorough=thorough)
+                row = what, "thorough" if thorough else "as it is"
+                least[row].append(reading.p_value)
+                found[row] += reading.detected
+    rows = []
+    for row, values in least.items():
+        ordered = np.sort(values)
+        low = [str(int(np.sum(ordered <= level))) for level in (1e-1, 1e-2, 1e-3)]
+        rows.append([*row, str(len(values)), str(found[row]), f"{ordered[0]:.1e}", *low])
+    return table(["clips", "search", "readings", "detected", "least p", "p <= .1", "<= .01", "<= .001"], rows) + "\n"
 
 
 def _looks(clips: Iterable[Clip]) -> str:

@@ -19,7 +19,7 @@ UNSURE = 2.5  # what noise may have added to the pilot's rho
 
 @dataclass(frozen=True, eq=False)
 class Word:
-    """A decoded codeword. ``soft``: how likely each code bit is 0 (512), scaled so that the word's rho is its agreement.
+    """A decoded codeword, and how likely each code bit is 0: ``soft`` (512), whose agreement with the word is its rho.
 
     ``doubtful``: another word, which fails the CRC, is much likelier. ``faint``: the word is much fainter than the
     pilot, as when several marks lie behind each other in time, or were averaged and a word between theirs was found.
@@ -43,7 +43,10 @@ def word_of(chips: list[Chips]) -> Word:
         signed, here = value * band.signs, band.pilot
         soft += np.bincount(band.roles[~here], signed[~here], minlength=LENGTH)
         pilot += float(signed[here].sum())
-        energy, pilot_energy = energy + float(value[~here] @ value[~here]), pilot_energy + float(value[here] @ value[here])
+        energy, pilot_energy = (
+            energy + float(value[~here] @ value[~here]),
+            pilot_energy + float(value[here] @ value[here]),
+        )
         count, pilots = count + int((~here).sum()), pilots + int(here.sum())
     spread = float(np.std(soft)) or 1.0
     payloads, variants, words, rivals = decode((2.0 * soft / spread).astype(np.float32)[None])
@@ -61,5 +64,3 @@ def _weight(chips: Chips) -> float:
         return 0.0
     signal, power = float(np.mean(value * sign)), float(np.mean(value * value))
     return float(max(signal, 0.02 * power**0.5) / max(power - signal**2, 1e-9))
-
-

@@ -89,6 +89,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._slices: Slices | None = None
+        self._residuals: Residuals | None = None
         self._count = 0
 
     def add(self, frame: Frame, time: float | None = None) -> None:
@@ -99,6 +100,7 @@ class Reader:
         if self._slices is None:
             self._slices = Slices(frame.shape[1], frame.shape[0])
         self._slices.add(frame, self._count / FPS if time is None else time)
+        self._residuals = None
         self._count += 1
 
     def read(
@@ -113,10 +115,11 @@ class Reader:
         ring = [keys] if isinstance(keys, Key) else list(keys)
         if self._slices is None or not ring:
             return Reading("none", None, 0.0, 1.0)
-        residuals = Residuals(self._slices.finish(), self._slices.canvas)
+        if self._residuals is None:
+            self._residuals = Residuals(self._slices.finish(), self._slices.canvas)
         best: Reading | None = None
         for key in ring:
-            reading = _read_key(residuals, _Search(key, len(ring) * max(1, look * (look + 1)), thorough, known))
+            reading = _read_key(self._residuals, _Search(key, len(ring) * max(1, look * (look + 1)), thorough, known))
             if best is None or _merit(reading) > _merit(best):
                 best = reading
             if reading.tier == "payload":
@@ -199,9 +202,7 @@ def _read_part(residuals: Residuals, task: _Search, *, windows: int = 0) -> Read
         place, p_value = candidate.alignment, min(1.0, alone * task.keys)
         if p_value < best.p_value or best.key_id is None:
             tier = "present" if p_value <= P_FALSE_ALARM else "none"
-            best = Reading(
-                tier, None, candidate.fixed_rho, p_value, task.key.id, _flat(place), negative=place.negative
-            )
+            best = Reading(tier, None, candidate.fixed_rho, p_value, task.key.id, _flat(place), negative=place.negative)
         # the canvas as it is deserves a trial even where the standing pilot was taken away
         if not candidate.rung or candidate.rho >= CLEAR or _hopeful(residuals, task.key, place):
             reading = _read_at(residuals, task, place, alone)

@@ -126,7 +126,7 @@ def _rungs() -> list[_Rung]:
     flip = np.diag([-1.0, 1.0])
     turns = [np.linalg.matrix_power(quarter, k) for k in range(4)]
     return [
-        _Rung(tuple(np.eye(2) * z for z in np.geomspace(1.01, 1.42, 35)), crops=True),
+        _Rung(tuple(np.eye(2) / part for part in np.linspace(1 / 1.01, 1 / 2.2, 54)), crops=True),
         _Rung((*turns, *(t @ flip for t in turns))),
         _Rung(tuple(np.eye(2) * z for z in np.geomspace(0.5, 2.2, 45))),
         _Rung(tuple(_turn(a) * z for a in np.arange(-14, 15, 1.4) for z in (0.92, 1.0, 1.06, 1.12, 1.18))),

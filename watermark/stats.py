@@ -42,9 +42,7 @@ def correlation(values: npt.NDArray[np.float32], signs: npt.NDArray[np.float32])
     return float(np.sum(values.astype(np.float64) * signs)) / norm if norm > 0 else 0.0
 
 
-def payload_p_value(
-    rho: float, trial: int, keys: int = 1, presence: float = 1.0, *, known: int | None = None
-) -> float:
+def payload_p_value(rho: float, trial: int, keys: int = 1, presence: float = 1.0, *, known: int | None = None) -> float:
     """Bound on the chance of a payload at this rho in decoding ``trial`` (from 1) of each of ``keys`` keys.
 
     ``presence`` is the p-value of the pilot where it was decoded, as under one key. ``known``: among how many
