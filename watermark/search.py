@@ -42,6 +42,7 @@ Matrix = npt.NDArray[np.float64]
 SPLICED = 4  # groups from which on a stretch may be looked for
 PEAKS = 9  # places of a rung that are climbed a little
 CLIMBED = 2  # the best of these, which are climbed to the end
+WORTH = 1.0  # rho that more parameters must earn: less is what they gain by following noise
 SURE = 9.0  # rho after which no other place of a rung is looked at
 SPOTS = np.array([[x, y] for x in (-120, 120) for y in (-120, 120)], np.float32)  # of the lattice
 CLOSE = 8.0  # canvas pixels within which all spots of two places lie if a climb from both ends at the same
@@ -66,10 +67,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class _Rung:
-    """Linear maps (2 x 2, lattice to file) over all shifts; ``crops``: over those shifts only that a crop of the same
-    shape can have, in luma and colour."""
+    """Linear maps (2 x 2, lattice to file) over all shifts, and what besides may change as one is climbed; ``crops``:
+    over those shifts only that a crop of the same shape can have, in luma and colour."""
 
     matrices: tuple[Matrix, ...]
+    names: tuple[str, ...] = ()
     crops: bool = False
 
 
@@ -129,13 +131,14 @@ def _rungs() -> list[_Rung]:
         _Rung(tuple(np.eye(2) / part for part in np.linspace(1 / 1.01, 1 / 2.2, 54)), crops=True),
         _Rung((*turns, *(t @ flip for t in turns))),
         _Rung(tuple(np.eye(2) * z for z in np.geomspace(0.5, 2.2, 45))),
-        _Rung(tuple(_turn(a) * z for a in np.arange(-14, 15, 1.4) for z in (0.92, 1.0, 1.06, 1.12, 1.18))),
+        _Rung(tuple(_turn(a) * z for a in np.arange(-14, 15, 1.4) for z in (0.92, 1.0, 1.06, 1.12, 1.18)), ("turn",)),
         _Rung(
             (
                 *(np.diag([s**0.5, s**-0.5]) for s in np.geomspace(0.6, 1.67, 25)),
                 *(_turn(a) @ flip * z for a in (-4, 0, 4) for z in (0.9, 1.1, 1.2)),
                 *(np.diag([s**0.5, s**-0.5]) * z for s in (0.8, 0.9, 1.1, 1.25) for z in (0.85, 1.15, 1.3)),
-            )
+            ),
+            ("turn", "stretch"),
         ),
     ]
 
@@ -157,21 +160,25 @@ def _work(residuals: Residuals, bands: tuple[Pilots, ...], rung: _Rung, number: 
         peaks, count = _peaks(maps, bands, matrix, canvas, rung.crops, templates)
         found += peaks
         places += count
-    begun = []
+    begun, names = [], ("dx", "dy", "scale", *rung.names)
     for start in _apart(found):
         maps = residuals.whole(_level(start.matrix[:2, :2], rung))
         assert maps is not None
-        here, rho = climb(maps, bands, start, canvas, step=2.0 if rung.crops else 4.0, finest=0.9)
+        here, rho = climb(maps, bands, start, canvas, step=2.0 if rung.crops else 4.0, names=names, finest=0.9)
         if rho >= PROMISING:
             begun.append((rho, here, maps, pilot_rho(maps, bands, start, canvas)))
         if rho >= SURE:
             break
     begun.sort(key=lambda entry: -entry[0])
-    climbed = []
-    for _, start, maps, fixed in begun[:CLIMBED]:
-        here, rho = climb(maps, bands, start, canvas, step=0.9)
-        tilted, better = climb(maps, bands, here, canvas, step=2.0, names=(*TILT, *AFFINE))
-        climbed.append((tilted, better, fixed) if better > rho + 1 else (here, rho, fixed))
+    climbed: list[tuple[Alignment, float, float]] = []
+    for _, start, maps, fixed in begun:
+        if len(climbed) == CLIMBED or any(_close(start, here) for here, _, _ in climbed):
+            continue
+        here, rho = climb(maps, bands, start, canvas, step=0.9, names=names)
+        for more in (AFFINE, (*TILT, *AFFINE)):
+            there, better = climb(maps, bands, here, canvas, step=2.0, names=more)
+            here, rho = (there, better) if better > rho + WORTH else (here, rho)
+        climbed.append((here, rho, fixed))
         if rho >= SURE:
             break
     for here, rho, fixed in sorted(climbed, key=lambda entry: -entry[1]):
@@ -188,12 +195,15 @@ def _apart(found: list[tuple[float, Alignment]]) -> list[Alignment]:
     """The best places, none close to a better one."""
     kept: list[Alignment] = []
     for _, place in sorted(found, key=lambda pair: -pair[0]):
-        spots = place.of(SPOTS)
-        if all(np.abs(spots - other.of(SPOTS)).max() > CLOSE for other in kept):
+        if not any(_close(place, other) for other in kept):
             kept.append(place)
         if len(kept) == PEAKS:
             break
     return kept
+
+
+def _close(one: Alignment, other: Alignment) -> bool:
+    return one.negative == other.negative and float(np.abs(one.of(SPOTS) - other.of(SPOTS)).max()) <= CLOSE
 
 
 def _peaks(
