@@ -13,7 +13,7 @@ from countermark.watermark.code import LENGTH, decode
 __all__ = ["Word", "word_of"]
 
 NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
-FAINT = 0.62  # share of the rho that the pilot promises below which a word is faint: 0.9 to 1.2 is usual
+FAINT = 0.62  # share of the rho that the one promises below which the other is faint: 0.9 to 1.2 is usual
 UNSURE = 2.5  # what noise may have added to the pilot's rho
 
 
@@ -21,15 +21,16 @@ UNSURE = 2.5  # what noise may have added to the pilot's rho
 class Word:
     """A decoded codeword, and how likely each code bit is 0: ``soft`` (512), whose agreement with the word is its rho.
 
-    ``doubtful``: another word, which fails the CRC, is much likelier. ``faint``: the word is much fainter than the
-    pilot, as when several marks lie behind each other in time, or were averaged and a word between theirs was found.
+    ``doubtful``: another word, which fails the CRC, is much likelier. ``mixed``: the word is much fainter than the
+    pilot, or the pilot than it, as when several marks lie behind each other in time, or were averaged and a word
+    between theirs was found.
     """
 
     payload: int
     variant: int
     rho: float
     doubtful: bool
-    faint: bool
+    mixed: bool
     soft: npt.NDArray[np.float64]
 
 
@@ -53,8 +54,9 @@ def word_of(chips: list[Chips]) -> Word:
     soft = soft / max(energy**0.5, 1e-9)
     rho, rival = (float(soft @ (1.0 - 2.0 * word)) for word in (words[0], rivals[0]))
     pilot_rho = pilot / max(pilot_energy**0.5, 1e-9)
-    expected = (pilot_rho - UNSURE) * (count / max(pilots, 1)) ** 0.5
-    return Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR, rho < FAINT * expected, soft)
+    share = (count / max(pilots, 1)) ** 0.5  # rho grows with the root of the number of chips
+    mixed = rho < FAINT * share * (pilot_rho - UNSURE) or pilot_rho + UNSURE < FAINT * rho / share
+    return Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR, mixed, soft)
 
 
 def _weight(chips: Chips) -> float:

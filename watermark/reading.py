@@ -223,7 +223,7 @@ def _read_at(residuals: Residuals, task: _Search, place: Alignment, presence: fl
     word = _word_at(residuals, task.key, place)
     task.trials.append(_Trial(place, presence, word.soft))
     p_value = payload_p_value(word.rho, len(task.trials), task.keys, presence)
-    if p_value > P_FALSE_ALARM or word.doubtful or (word.faint and not _stands_alone(residuals, task.key, place, word)):
+    if p_value > P_FALSE_ALARM or word.doubtful or (word.mixed and not _stands_alone(residuals, task.key, place, word)):
         return Reading("none", None, word.rho, p_value, task.key.id)
     return _found("payload", word.payload, word.variant, word.rho, p_value, task.key, place)
 
@@ -235,13 +235,13 @@ def _word_at(residuals: Residuals, key: Key, place: Alignment) -> Word:
 
 
 def _stands_alone(residuals: Residuals, key: Key, place: Alignment, word: Word) -> bool:
-    """Whether a faint word is the whole mark of some stretch of time, and not a mixture of several marks."""
+    """Whether a word of several marks is all there is of one in some stretch of time."""
     stretches = stretches_of(residuals, key, place, word.payload, word.variant)
     pieces = sorted(piece for stretch in stretches for piece in stretch.pieces)
     if not pieces or len(pieces) == len(residuals.grouped()):
         return False
     alone = _word_at(residuals.only(pieces), key, place)
-    return alone.payload == word.payload and not alone.faint
+    return alone.payload == word.payload and not alone.mixed
 
 
 def _confirmed(task: _Search) -> Reading:
