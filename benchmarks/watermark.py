@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -44,6 +45,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
     parser.add_argument("--attacks", help="which attacks, separated by semicolons; all by default")
     parser.add_argument("--readings", type=int, default=1000, help="readings under keys that are not a clip's")
+    parser.add_argument("--picture", type=Path, help="with looks: a picture of clips, marked, and the difference x 16")
     parser.add_argument("--small", action="store_true", help="one clip, few attacks: only shows that it runs")
     args = parser.parse_args(argv)
     if args.small:
@@ -52,6 +54,8 @@ def main(argv: list[str]) -> int:
     parts = args.parts.split(",")
     if "looks" in parts:
         print(_looks(clips()))
+        if args.picture:
+            cv2.imwrite(str(args.picture), _sheet(clips())[..., ::-1])
     if "attacks" in parts:
         names = args.attacks.split(";") if args.attacks else list(ATTACKS)
         print(_attacks(clips(), names, Kept(args.out)))
@@ -156,6 +160,22 @@ def _looks(clips: Iterable[Clip]) -> str:
         [name, str(len(v)), *(f"{x:.4g}" for x in (np.mean(v), np.min(v), np.max(v)))] for name, v in figures.items()
     ]
     return table(["looks", "clips", "mean", "least", "most"], rows) + "\n"
+
+
+def _sheet(clips: Iterable[Clip], rows: int = 4, height: int = 256) -> Frames:
+    """First frames of some clips as they are and marked, and the difference amplified, beside a later frame's."""
+    strips = []
+    for clip, _ in zip(clips, range(rows), strict=False):
+        marked = mark(clip)
+        cells = [clip.frames[0], marked[0]]
+        for at in (0, len(marked) // 2):
+            apart = marked[at].astype(np.float32) - clip.frames[at]
+            cells.append(np.clip(128 + 16 * apart, 0, 255).astype(np.uint8))
+        width = clip.frames.shape[2] * height // clip.frames.shape[1]
+        strip = np.concatenate([cv2.resize(c, (width, height), interpolation=cv2.INTER_AREA) for c in cells], 1)
+        strips.append(strip)
+    widest = max(strip.shape[1] for strip in strips)
+    return np.concatenate([np.pad(strip, ((0, 4), (0, widest - strip.shape[1]), (0, 0))) for strip in strips])
 
 
 def _grey(frame: Frames) -> Any:

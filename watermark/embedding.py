@@ -48,9 +48,9 @@ class Strength:
 
 
 STRENGTHS = {
-    "subtle": Strength(0.45, 0.70, 0.80, 46.0),
-    "standard": Strength(0.68, 0.95, 1.10, 43.18),
-    "strong": Strength(1.10, 1.50, 1.70, 40.0),
+    "subtle": Strength(0.40, 0.63, 0.72, 46.0),
+    "standard": Strength(0.61, 0.86, 0.99, 43.18),
+    "strong": Strength(1.00, 1.35, 1.53, 40.0),
 }
 
 
@@ -177,7 +177,7 @@ def _mask(luma: Floats) -> Floats:
     spread = np.sqrt(np.maximum(cv2.blur(luma * luma, (5, 5)) - mean * mean, 0.0))
     spread = cv2.erode(cv2.blur(spread, (3, 3)), np.ones((3, 3), np.uint8))  # an edge beside a flat wall stays flat
     light = np.clip(0.4 + 0.6 * np.minimum(mean / 60.0, (255.0 - mean) / 25.0), 0.4, 1.0)
-    return np.asarray((1.0 + np.minimum(spread, 30.0) * 0.06) * light, np.float32)
+    return np.asarray((1.0 + np.minimum(spread, 30.0) * 0.078) * light, np.float32)
 
 
 def embed_stream(
