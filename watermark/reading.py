@@ -25,6 +25,7 @@ __all__ = ["Known", "Reader", "Reading", "read", "read_stream"]
 
 Frame = npt.NDArray[np.uint8]
 Known = Callable[[str], Sequence[tuple[int, int]]]  # a key's id -> payloads and variants that were marked with it
+TIERS = ("none", "present", "confirmed", "payload")
 MOST_PAYLOADS = 4  # different payloads that are looked for in one file
 HOPEFUL = 9.8  # rho of the mean picture from which a decoding is worth its time; noise seldom reaches it
 CLEAR = 6.5  # rho of a climbed pilot from which it is, too
@@ -126,9 +127,6 @@ class Reader:
                 break
         assert best is not None
         return replace(best, frames=self._count)
-
-
-TIERS = ("none", "present", "confirmed", "payload")
 
 
 def _merit(reading: Reading) -> tuple[int, float]:
@@ -235,7 +233,7 @@ def _word_at(residuals: Residuals, key: Key, place: Alignment) -> Word:
 
 
 def _stands_alone(residuals: Residuals, key: Key, place: Alignment, word: Word) -> bool:
-    """Whether a word of several marks is all there is of one in some stretch of time."""
+    """Whether some stretch of time carries the word alone, where the whole file mixes it with other marks."""
     stretches = stretches_of(residuals, key, place, word.payload, word.variant)
     pieces = sorted(piece for stretch in stretches for piece in stretch.pieces)
     if not pieces or len(pieces) == len(residuals.grouped()):
