@@ -11,12 +11,13 @@ its picture already resembles most (:mod:`countermark.watermark.informed`); the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LENGTH", "PAYLOAD_BITS", "VARIANTS", "decode", "encode", "likeliest", "variants"]
+__all__ = ["LENGTH", "PAYLOAD_BITS", "VARIANTS", "Decoded", "decode", "encode", "likeliest", "variants"]
 
 PAYLOAD_BITS = 64
 FREE_BITS = 12
@@ -54,22 +55,40 @@ def variants() -> Bits:
     return _word(np.concatenate([np.zeros((VARIANTS, PAYLOAD_BITS), np.uint8), _free(np.arange(VARIANTS))], 1))
 
 
-def decode(llr: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], Bits, Bits]:
-    """Most likely payload for each row of 512 log-likelihood ratios (N x 512; positive means 0).
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The likeliest word of 512 log-likelihood ratios: ``payload``, ``variant`` and ``word`` (512 bits of 0 and 1).
 
-    Returns the payloads and variants (N each), their codewords (N x 512), and the codewords (N x 512) that are
-    likeliest of all, whatever the CRC says: where these are much likelier, the payload is not to be trusted.
+    ``margin``: the logarithm of how much likelier it is than any other word of the code, seen or unseen; 0 where none
+    passed the CRC. ``rival``: the word (512) that is likeliest of all, whatever the CRC says.
     """
-    u = _list_decode(np.asarray(llr, np.float32))
-    words = u[:, :, _places()]
-    flat = words.reshape(-1, words.shape[-1])
-    good = (_crc(flat[:, :-CRC_BITS]) == flat[:, -CRC_BITS:]).all(1).reshape(words.shape[:2])
-    best = np.argmax(good, 1)  # lists are in order: the first good one, or the first
-    rows = np.arange(len(words))
-    found = words[rows, best]
-    payloads = np.packbits(found[:, :PAYLOAD_BITS], axis=1).view(">u8").ravel().astype(np.uint64)
-    numbers = found[:, PAYLOAD_BITS : PAYLOAD_BITS + FREE_BITS].astype(np.int64) @ (1 << np.arange(FREE_BITS))
-    return payloads, numbers, _transform(u[rows, best]), _transform(u[:, 0])
+
+    payload: int
+    variant: int
+    word: Bits
+    margin: float
+    rival: Bits
+
+
+def decode(llr: npt.NDArray[np.float32]) -> Decoded:
+    """List decoding of 512 log-likelihood ratios (positive means 0), of any scale."""
+    soft = np.asarray(llr, np.float32) / np.float32(np.sqrt(np.mean(np.square(llr))) or 1.0)
+    u = _list_decode(soft[None])[0]
+    found = u[:, _places()]
+    good = np.flatnonzero((_crc(found[:, :-CRC_BITS]) == found[:, -CRC_BITS:]).all(1))
+    words = _transform(u)
+    agreement = (1 - 2 * words.astype(np.float32)) @ soft / LENGTH**0.5
+    if not len(good):
+        return Decoded(0, 0, words[0], 0.0, words[0])
+    best, *others = good[np.argsort(-agreement[good])]
+    # words below the list's end were not seen; one in 2^CRC_BITS of them passes the CRC
+    unseen = agreement.min() - CRC_BITS * np.log(2) / max(float(agreement[best]), 1.0)
+    second = max(unseen, agreement[others[0]] if others else -np.inf)
+    bits = found[best]
+    payload = int.from_bytes(np.packbits(bits[:PAYLOAD_BITS]).tobytes(), "big")
+    variant = int(bits[PAYLOAD_BITS : PAYLOAD_BITS + FREE_BITS].astype(np.int64) @ (1 << np.arange(FREE_BITS)))
+    margin = max(0.0, float(agreement[best] * (agreement[best] - second)))
+    return Decoded(payload, variant, words[best], margin, words[int(np.argmax(agreement))])
 
 
 def _free(numbers: npt.NDArray[np.int64]) -> Bits:

@@ -12,6 +12,7 @@ from countermark.watermark.code import LENGTH, decode
 
 __all__ = ["Word", "word_of"]
 
+CERTAIN = 8.0  # log-likelihood by which a word must beat all others: with less, one in fifty is wrong near the bound
 NEAR = 2.5  # rho by which a word that fails the CRC may be likelier than the one that passes
 FAINT = 0.62  # share of the rho that the one promises below which the other is faint: 0.9 to 1.2 is usual
 UNSURE = 2.5  # what noise may have added to the pilot's rho
@@ -21,7 +22,7 @@ UNSURE = 2.5  # what noise may have added to the pilot's rho
 class Word:
     """A decoded codeword, and how likely each code bit is 0: ``soft`` (512), whose agreement with the word is its rho.
 
-    ``doubtful``: another word, which fails the CRC, is much likelier. ``mixed``: the word is much fainter than the
+    ``doubtful``: another word may well be the one that was marked. ``mixed``: the word is much fainter than the
     pilot, or the pilot than it, as when several marks lie behind each other in time, or were averaged and a word
     between theirs was found.
     """
@@ -49,14 +50,14 @@ def word_of(chips: list[Chips]) -> Word:
             pilot_energy + float(value[here] @ value[here]),
         )
         count, pilots = count + int((~here).sum()), pilots + int(here.sum())
-    spread = float(np.std(soft)) or 1.0
-    payloads, variants, words, rivals = decode((2.0 * soft / spread).astype(np.float32)[None])
+    found = decode(soft.astype(np.float32))
     soft = soft / max(energy**0.5, 1e-9)
-    rho, rival = (float(soft @ (1.0 - 2.0 * word)) for word in (words[0], rivals[0]))
+    rho, rival = (float(soft @ (1.0 - 2.0 * word)) for word in (found.word, found.rival))
+    doubtful = found.margin < CERTAIN or rival > rho + NEAR
     pilot_rho = pilot / max(pilot_energy**0.5, 1e-9)
     share = (count / max(pilots, 1)) ** 0.5  # rho grows with the root of the number of chips
     mixed = rho < FAINT * share * (pilot_rho - UNSURE) or pilot_rho + UNSURE < FAINT * rho / share
-    return Word(int(payloads[0]), int(variants[0]), rho, rival > rho + NEAR, mixed, soft)
+    return Word(found.payload, found.variant, rho, doubtful, mixed, soft)
 
 
 def _weight(chips: Chips) -> float:

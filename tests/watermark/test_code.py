@@ -10,11 +10,12 @@ def test_codewords_differ_and_decode_to_their_payload():
     numbers = [0, 1, VARIANTS - 1, *(int(x) for x in rng.integers(0, VARIANTS, 3))]
     words = np.concatenate([encode([p], v) for p, v in zip(payloads, numbers, strict=True)])
     assert set(np.unique(words)) <= {0, 1}
-    got, which, codewords, likeliest = decode((1 - 2 * words.astype(np.float32)) * 4)
-    assert [int(p) for p in got] == payloads
-    assert list(which) == numbers
-    assert (codewords == words).all()
-    assert (likeliest == words).all()
+    for payload, variant, word in zip(payloads, numbers, words, strict=True):
+        found = decode((1 - 2 * word.astype(np.float32)) * 4)
+        assert (found.payload, found.variant) == (payload, variant)
+        assert (found.word == word).all()
+        assert (found.rival == word).all()
+        assert found.margin > 50
 
 
 def test_variants_of_a_payload_are_codewords_far_apart():
@@ -26,16 +27,24 @@ def test_variants_of_a_payload_are_codewords_far_apart():
     assert turns[1:].sum(1).min() >= 32  # a linear code: the lightest word is the least distance
 
 
-@pytest.mark.parametrize(("rho", "least"), [(13.0, 18), (11.5, 13)])
-def test_corrects_noise_near_the_bound(rho: float, least: int):
+@pytest.mark.parametrize(("rho", "least"), [(13.0, 32), (11.5, 14)])
+def test_corrects_noise_near_the_bound_and_knows_when_it_is_sure(rho: float, least: int):
     rng = np.random.default_rng(1)
-    right = 0
-    for _ in range(20):
+    sure = wrong = 0
+    for _ in range(40):
         payload, variant = int(rng.integers(0, 2**63)), int(rng.integers(VARIANTS))
-        energy = rho / LENGTH**0.5
-        soft = (1 - 2.0 * encode([payload], variant)) * energy + rng.standard_normal(LENGTH)
-        right += int(decode((2 * energy * soft).astype(np.float32))[0][0]) == payload
-    assert right >= least
+        soft = (1 - 2.0 * encode([payload], variant)[0]) * rho / LENGTH**0.5 + rng.standard_normal(LENGTH)
+        found = decode(soft.astype(np.float32))
+        sure += found.margin > 7
+        wrong += found.margin > 7 and found.payload != payload
+    assert sure >= least
+    assert wrong <= 1
+
+
+def test_noise_is_no_word():
+    rng = np.random.default_rng(2)
+    assert np.mean([decode(rng.standard_normal(LENGTH).astype(np.float32)).margin > 8 for _ in range(40)]) < 0.1
+    assert decode(np.zeros(LENGTH, np.float32)).margin == 0
 
 
 def test_a_payload_has_64_bits():
