@@ -210,7 +210,7 @@ def test_a_mark_of_an_older_key_is_still_ours(sealed, write, tmp_path: Path):
 
 def test_a_mark_too_faint_to_be_read_is_told_from_the_others_of_the_store(sealed, write, tmp_path: Path):
     made, path = sealed
-    noise = np.random.default_rng(1).normal(0, 60, (2, 256, 256, 3))
+    noise = np.random.default_rng(1).normal(0, 50, (2, 256, 256, 3))
     faint = np.clip(_decoded(path)[8:20:8] + noise, 0, 255).astype(np.uint8)
     mark = scan(write(tmp_path / "faint.mp4", faint, 8, options={"crf": "17"})).of("watermark")
     assert (mark.figures["tier"], mark.figures["payload"]) == ("confirmed", made.payload)
