@@ -73,7 +73,7 @@ class Decoded:
 def decode(llr: npt.NDArray[np.float32]) -> Decoded:
     """List decoding of 512 log-likelihood ratios (positive means 0), of any scale."""
     soft = np.asarray(llr, np.float32) / np.float32(np.sqrt(np.mean(np.square(llr))) or 1.0)
-    u = _list_decode(soft[None])[0]
+    u = _list_decode(soft)
     found = u[:, _places()]
     good = np.flatnonzero((_crc(found[:, :-CRC_BITS]) == found[:, -CRC_BITS:]).all(1))
     words = _transform(u)
@@ -132,46 +132,44 @@ def _transform(u: Bits) -> Bits:
 
 
 def _list_decode(llr: npt.NDArray[np.float32]) -> Bits:
-    """Successive-cancellation list decoding of B words at once: the LIST best input words of each, best first.
+    """Successive-cancellation list decoding: the LIST best input words, best first.
 
-    ``llr`` is B x 512, the result B x LIST x 512. ``levels[d]`` holds each path's values at depth d of the tree and
-    ``sums[d]`` the partial sums of left branches; both are indexed by word and path.
+    ``llr`` has 512 values, the result is LIST x 512. ``levels[d]`` holds each path's values at depth d of the tree and
+    ``sums[d]`` the partial sums of left branches; both are indexed by path.
     """
     depth = LENGTH.bit_length() - 1
     information = np.zeros(LENGTH, bool)
     information[_places()] = True
-    words = len(llr)
-    rows = np.arange(words)[:, None]
-    levels = [np.zeros((words, 1, LENGTH >> d), np.float32) for d in range(depth + 1)]
-    levels[0] = llr[:, None].astype(np.float32)
-    sums = [np.zeros((words, 1, LENGTH >> d), np.uint8) for d in range(depth + 1)]
-    u = np.zeros((words, 1, LENGTH), np.uint8)
-    metric = np.zeros((words, 1), np.float32)
+    levels = [np.zeros((1, LENGTH >> d), np.float32) for d in range(depth + 1)]
+    levels[0] = llr[None].astype(np.float32)
+    sums = [np.zeros((1, LENGTH >> d), np.uint8) for d in range(depth + 1)]
+    u = np.zeros((1, LENGTH), np.uint8)
+    metric = np.zeros(1, np.float32)
     for i in range(LENGTH):
         start = depth if i == 0 else depth - ((i & -i).bit_length() - 1)
         for d in range(max(start, 1) if i else 1, depth + 1):
             above = levels[d - 1]
             half = LENGTH >> d
-            a, b = above[..., :half], above[..., half:]
+            a, b = above[:, :half], above[:, half:]
             if d == start and i:
                 levels[d] = b + (1 - 2 * sums[d].astype(np.float32)) * a
             else:
                 levels[d] = np.sign(a) * np.sign(b) * np.minimum(np.abs(a), np.abs(b))
-        leaf = levels[depth][..., 0]
+        leaf = levels[depth][:, 0]
         if not information[i]:
             metric = metric + np.maximum(-leaf, 0)
             bit = np.zeros(metric.shape, np.uint8)
         else:
-            costs = np.concatenate([metric + np.maximum(-leaf, 0), metric + np.maximum(leaf, 0)], 1)
-            keep = np.argsort(costs, axis=1, kind="stable")[:, :LIST]
-            path, bit = keep % metric.shape[1], (keep // metric.shape[1]).astype(np.uint8)
-            metric = costs[rows, keep]
-            levels = [levels[0], *(x[rows, path] for x in levels[1:])]
-            sums = [x[rows, path] for x in sums]
-            u = u[rows, path]
-        u[..., i] = bit
+            costs = np.concatenate([metric + np.maximum(-leaf, 0), metric + np.maximum(leaf, 0)])
+            keep = np.argsort(costs, kind="stable")[:LIST]
+            path, bit = keep % len(metric), (keep // len(metric)).astype(np.uint8)
+            metric = costs[keep]
+            levels = [levels[0], *(x[path] for x in levels[1:])]
+            sums = [x[path] for x in sums]
+            u = u[path]
+        u[:, i] = bit
         _carry(sums, bit, i, depth)
-    return u[rows, np.argsort(metric, axis=1, kind="stable")]
+    return u[np.argsort(metric, kind="stable")]
 
 
 def _carry(sums: list[Bits], bit: Bits, i: int, depth: int) -> None:

@@ -45,11 +45,10 @@ def word_of(chips: list[Chips]) -> Word:
         signed, here = value * band.signs, band.pilot
         soft += np.bincount(band.roles[~here], signed[~here], minlength=LENGTH)
         pilot += float(signed[here].sum())
-        energy, pilot_energy = (
-            energy + float(value[~here] @ value[~here]),
-            pilot_energy + float(value[here] @ value[here]),
-        )
-        count, pilots = count + int((~here).sum()), pilots + int(here.sum())
+        energy += float(value[~here] @ value[~here])
+        pilot_energy += float(value[here] @ value[here])
+        count += int((~here).sum())
+        pilots += int(here.sum())
     found = decode(soft.astype(np.float32))
     soft = soft / max(energy**0.5, 1e-9)
     rho, rival = (float(soft @ (1.0 - 2.0 * word)) for word in (found.word, found.rival))
