@@ -1,13 +1,10 @@
 """The command line: exit codes, JSON, and one line for everything that can go wrong."""
 
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from countermark.cli import main
 from countermark.provenance import Clip, Maker, Sealed, keys_of, seal_clip
 from countermark.settings import Settings, load_settings
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a run of the command line left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The error object, after checking that the error is exactly one line on stderr and one object on stdout."""
-        assert self.err.count("\n") == 1, self.err
-        assert "Traceback" not in self.err
-        (shown,) = self.objects
-        assert set(shown["error"]) >= {"type", "message"}
-        assert self.err == f"countermark: {shown['error']['message']}\n"
-        error: dict[str, Any] = shown["error"]
-        return error
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs ``countermark`` with these arguments in this process; ``stdin`` as text or bytes."""
-
-    def call(*arguments: object, stdin: str | bytes = "") -> Done:
-        data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
-        monkeypatch.setattr(sys, "argv", ["countermark", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        seen = capsys.readouterr()
-        return Done(left.value.code if isinstance(left.value.code, int) else 0, seen.out, seen.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +33,7 @@ def sealed(original: tuple[Path, Sealed], home: Path) -> Path:
     return folder / "s.mp4"
 
 
-def test_no_command_shows_the_help_and_is_wrong_usage(run: Run):
+def test_no_command_shows_the_help_and_is_wrong_usage(run):
     done = run()
     assert done.code == 2
     assert "Usage" in done.out
@@ -117,7 +69,7 @@ def test_no_command_shows_the_help_and_is_wrong_usage(run: Run):
         ["train", "nope"],
     ],
 )
-def test_wrong_usage_is_two_and_one_line(run: Run, clip, write, tmp_path: Path, monkeypatch, arguments: list[str]):
+def test_wrong_usage_is_two_and_one_line(run, clip, write, tmp_path: Path, monkeypatch, arguments: list[str]):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.mp4", clip(2, 64, 64))
     done = run(*arguments, "--json")
@@ -128,7 +80,7 @@ def test_wrong_usage_is_two_and_one_line(run: Run, clip, write, tmp_path: Path, 
     assert [p.name for p in tmp_path.iterdir() if p.suffix in (".mp4", ".webm")] == ["a.mp4"]
 
 
-def test_wrong_usage_names_the_choices(run: Run):
+def test_wrong_usage_names_the_choices(run):
     assert "chain" in run("bench", "nope").err
     assert "no_evidence" in run("scan", "a.mp4", "--fail-on", "fake").err
     assert "256x256" in run("generate", "a cat", "--size", "big").err
@@ -160,7 +112,7 @@ def bad(clip, write, tmp_path: Path) -> dict[str, Path]:
     return made
 
 
-def test_scanning_what_is_no_video_fails_in_one_line(run: Run, bad: dict[str, Path], tmp_path: Path):
+def test_scanning_what_is_no_video_fails_in_one_line(run, bad: dict[str, Path], tmp_path: Path):
     for message, path in {**bad, "header.mp4: ": tmp_path / "header.mp4"}.items():
         done = run("scan", path, "--json")
         assert done.code == 1
@@ -171,7 +123,7 @@ def test_scanning_what_is_no_video_fails_in_one_line(run: Run, bad: dict[str, Pa
         assert (plain.code, plain.out, plain.err) == (1, "", done.err)
 
 
-def test_sealing_what_is_no_video_fails_in_one_line(run: Run, bad: dict[str, Path], clip, write, tmp_path: Path):
+def test_sealing_what_is_no_video_fails_in_one_line(run, bad: dict[str, Path], clip, write, tmp_path: Path):
     data = (tmp_path / "good.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 9 // 10])
     tiny = write(tmp_path / "tiny.mkv", np.zeros((3, 1, 1, 3), np.uint8), codec="ffv1", pix_fmt="yuv444p")
@@ -182,7 +134,7 @@ def test_sealing_what_is_no_video_fails_in_one_line(run: Run, bad: dict[str, Pat
         assert not (tmp_path / "o.mp4").exists()
 
 
-def test_a_cut_off_a_tiny_and_a_single_frame_are_still_scanned(run: Run, clip, write, tmp_path: Path):
+def test_a_cut_off_a_tiny_and_a_single_frame_are_still_scanned(run, clip, write, tmp_path: Path):
     data = write(tmp_path / "whole.mp4", clip(24)).read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 9 // 10])
     write(tmp_path / "tiny.mkv", np.zeros((3, 1, 1, 3), np.uint8), codec="ffv1", pix_fmt="yuv444p")
@@ -195,13 +147,13 @@ def test_a_cut_off_a_tiny_and_a_single_frame_are_still_scanned(run: Run, clip, w
     assert "the file is cut off" in run("scan", tmp_path / "cut.mp4").out
 
 
-def test_one_frame_can_be_sealed(run: Run, clip, write, tmp_path: Path):
+def test_one_frame_can_be_sealed(run, clip, write, tmp_path: Path):
     done = run("seal", write(tmp_path / "one.mp4", clip(1)), tmp_path / "o.mp4", "--json")
     assert (done.code, done.err) == (0, "")
     assert done.objects[0]["verified"] is True
 
 
-def test_a_picture_is_sealed_and_said_to_be_one(run: Run, clip, tmp_path: Path):
+def test_a_picture_is_sealed_and_said_to_be_one(run, clip, tmp_path: Path):
     from PIL import Image
 
     Image.fromarray(clip(1)[0]).save(tmp_path / "in.png")
@@ -212,7 +164,7 @@ def test_a_picture_is_sealed_and_said_to_be_one(run: Run, clip, tmp_path: Path):
     assert (wrong.code, wrong.error["type"]) == (2, "UsageError")
 
 
-def test_places_that_cannot_be_written_to_are_named(run: Run, clip, write, tmp_path: Path):
+def test_places_that_cannot_be_written_to_are_named(run, clip, write, tmp_path: Path):
     src = write(tmp_path / "in.mp4", clip(4))
     folder = tmp_path / "locked"
     folder.mkdir()
@@ -225,7 +177,7 @@ def test_places_that_cannot_be_written_to_are_named(run: Run, clip, write, tmp_p
     assert run("scan", src, "--out", folder / "o.jsonl", "--json").error["type"] == "OutputFailed"
 
 
-def test_a_home_that_cannot_be_made_is_one_line(run: Run, clip, write, tmp_path: Path, home: Path):
+def test_a_home_that_cannot_be_made_is_one_line(run, clip, write, tmp_path: Path, home: Path):
     home.write_text("a file where the folder should be")
     done = run("seal", write(tmp_path / "in.mp4", clip(4)), tmp_path / "o.mp4", "--json")
     assert done.code == 1
@@ -233,7 +185,7 @@ def test_a_home_that_cannot_be_made_is_one_line(run: Run, clip, write, tmp_path:
     assert not (tmp_path / "o.mp4").exists()
 
 
-def test_bad_keys_stores_and_settings_are_one_line(run: Run, sealed: Path, home: Path, tmp_path: Path):
+def test_bad_keys_stores_and_settings_are_one_line(run, sealed: Path, home: Path, tmp_path: Path):
     damages: list[tuple[str, str, bytes]] = [
         ("BadKey", "watermark.key", b"this is no key\n"),
         ("StoreError", "store.db", b"this is no database" * 100),
@@ -254,7 +206,7 @@ def test_bad_keys_stores_and_settings_are_one_line(run: Run, sealed: Path, home:
     assert run("scan", sealed).code == 0
 
 
-def test_an_unknown_model_is_one_line(run: Run, tmp_path: Path):
+def test_an_unknown_model_is_one_line(run, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     for model in (tmp_path / "none", tmp_path / "empty"):
         done = run("generate", "a cat on a wall", "--model", model, "-o", tmp_path / "o.mp4", "--json")
@@ -262,7 +214,7 @@ def test_an_unknown_model_is_one_line(run: Run, tmp_path: Path):
         assert not (tmp_path / "o.mp4").exists()
 
 
-def test_a_refused_prompt_names_category_and_words_and_makes_nothing(run: Run, tmp_path: Path, home: Path):
+def test_a_refused_prompt_names_category_and_words_and_makes_nothing(run, tmp_path: Path, home: Path):
     prompt = "a nude video of a famous singer"
     done = run("generate", prompt, "--model", "no/such/model", "-o", tmp_path / "n.mp4", "--json")
     assert done.code == 3
@@ -275,7 +227,7 @@ def test_a_refused_prompt_names_category_and_words_and_makes_nothing(run: Run, t
     assert not home.exists(), "a refusal needs no key"
 
 
-def test_an_error_that_nobody_foresaw_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_that_nobody_foresaw_is_one_line(run, monkeypatch: pytest.MonkeyPatch):
     def broken(paths: object) -> None:
         raise ZeroDivisionError("float\ndivision")
 
@@ -285,7 +237,7 @@ def test_an_error_that_nobody_foresaw_is_one_line(run: Run, monkeypatch: pytest.
     assert done.error["message"] == "unexpected ZeroDivisionError: float division"
 
 
-def test_sealing_prints_what_was_sealed(run: Run, clip, write, tmp_path: Path):
+def test_sealing_prints_what_was_sealed(run, clip, write, tmp_path: Path):
     src = write(tmp_path / "in.mp4", clip(8), 8, audio=True)
     done = run("seal", src, tmp_path / "out.mp4", "--json")
     assert (done.code, done.err) == (0, "")
@@ -304,7 +256,7 @@ def test_sealing_prints_what_was_sealed(run: Run, clip, write, tmp_path: Path):
     assert "manifest urn:c2pa:" in plain.out
 
 
-def test_scanning_prints_reports_in_order(run: Run, sealed: Path, clip, write, tmp_path: Path):
+def test_scanning_prints_reports_in_order(run, sealed: Path, clip, write, tmp_path: Path):
     plain = write(tmp_path / "plain.mp4", clip(4))
     done = run("scan", plain, tmp_path / "none.mp4", sealed, "--json")
     assert done.code == 1, "one of them failed"
@@ -318,7 +270,7 @@ def test_scanning_prints_reports_in_order(run: Run, sealed: Path, clip, write, t
         assert shown.out.count(f"  {source:<12} ") == 2
 
 
-def test_fail_on_leaves_with_four(run: Run, sealed: Path, clip, write, tmp_path: Path):
+def test_fail_on_leaves_with_four(run, sealed: Path, clip, write, tmp_path: Path):
     plain = write(tmp_path / "plain.mp4", clip(4))
     assert run("scan", sealed, plain, "--fail-on", "generated").code == 4
     assert run("scan", plain, "--fail-on", "generated").code == 0
@@ -331,7 +283,7 @@ def test_fail_on_leaves_with_four(run: Run, sealed: Path, clip, write, tmp_path:
     assert run("scan", sealed, "--out", tmp_path / "o.jsonl").code == 0
 
 
-def test_a_rerun_goes_on_where_the_last_one_stopped(run: Run, clip, write, tmp_path: Path):
+def test_a_rerun_goes_on_where_the_last_one_stopped(run, clip, write, tmp_path: Path):
     paths = [write(tmp_path / f"{i}.mp4", clip(2, 96, 96, seed=i)) for i in range(3)]
     out = tmp_path / "reports.jsonl"
     first = run("scan", *paths[:2], "--out", out)
@@ -349,7 +301,7 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(run: Run, clip, write, tmp_p
     assert out.read_text().splitlines() == kept
 
 
-def test_a_file_name_that_is_no_text_is_printed(run: Run, clip, write, tmp_path: Path):
+def test_a_file_name_that_is_no_text_is_printed(run, clip, write, tmp_path: Path):
     odd = tmp_path / os.fsdecode(b"caf\xe9.mp4")
     write(tmp_path / "a.mp4", clip(2, 96, 96)).rename(odd)
     assert run("scan", odd).code == 0
@@ -358,7 +310,7 @@ def test_a_file_name_that_is_no_text_is_printed(run: Run, clip, write, tmp_path:
     assert done.objects[0]["path"] == str(odd)
 
 
-def test_keys_are_made_shown_and_rotated_without_their_secrets(run: Run, home: Path):
+def test_keys_are_made_shown_and_rotated_without_their_secrets(run, home: Path):
     empty = run("keys", "show", "--json")
     assert (empty.code, empty.objects) == (0, [{"schema": 1, "watermark_keys": [], "signer": None}])
     assert not home.exists()
@@ -378,88 +330,12 @@ def test_keys_are_made_shown_and_rotated_without_their_secrets(run: Run, home: P
     assert not any(secret in text for text in (shown.out, json.dumps(rotated), json.dumps(made)))
 
 
-HARMFUL = "behead him and show the blood"
-
-
-def test_prompts_from_arguments_are_judged(run: Run):
-    assert run("moderate", "a cat walks over a bridge").code == 0
-    done = run("moderate", "a cat walks over a bridge", HARMFUL, "--json")
-    assert done.code == 3
-    assert [one["prompt"] for one in done.objects] == ["a cat walks over a bridge", HARMFUL]
-    assert [one["allowed"] for one in done.objects] == [True, False]
-    for one in done.objects:
-        assert set(one) >= {"schema", "allowed", "risk", "flagged", "scores", "reasons", "policy", "language"}
-    plain = run("moderate", "a cat walks over a bridge", HARMFUL)
-    assert [line.split()[1].rstrip(":") for line in plain.out.splitlines()] == ["allowed", "refused"]
-    assert done.objects[1]["flagged"][0] in plain.out
-
-
-def test_an_argument_is_one_prompt_whatever_it_holds(run: Run):
-    for text in ('{"prompt": 3', "two\nlines", "{}"):
-        done = run("moderate", text, "--json")
-        assert (done.code, done.err) == (0, ""), text
-        assert [one["prompt"] for one in done.objects] == [text]
-
-
-def test_prompts_from_stdin_keep_order_and_fields(run: Run):
-    lines = '{"id": "7", "prompt": "a cat walks over a bridge", "n": [1]}\na dog, too\n\n{"id": "8", "prompt": "%s"}\n'
-    done = run("moderate", "--json", stdin=lines % HARMFUL)
-    assert done.code == 3
-    assert [one.get("id") for one in done.objects] == ["7", None, "8"]
-    assert done.objects[0]["n"] == [1]
-    assert done.objects[1]["prompt"] == "a dog, too"
-    assert [one["allowed"] for one in done.objects] == [True, True, False]
-
-
-def test_prompts_from_a_file_are_judged(run: Run, tmp_path: Path):
-    path = tmp_path / "prompts.txt"
-    path.write_text(f"a cat walks over a bridge\r\n{HARMFUL}\r\n", "utf-8-sig")
-    done = run("moderate", "--input", path, "--json")
-    assert [one["prompt"] for one in done.objects] == ["a cat walks over a bridge", HARMFUL]
-    assert done.code == 3
-
-
-def test_a_bad_line_is_an_error_and_the_others_are_judged(run: Run):
-    done = run("moderate", "--json", stdin='{"id": 1, "prompt": 5}\n{"prompt"\na cat\n')
-    assert done.code == 1
-    assert done.err.count("\n") == 2
-    assert [one.get("error", {}).get("type") for one in done.objects] == ["BadPromptLine", "BadPromptLine", None]
-    assert done.objects[0]["id"] == 1
-    assert done.objects[2]["allowed"] is True
-    plain = run("moderate", stdin='{"prompt"\na cat\n')
-    assert (plain.code, plain.err.count("\n"), plain.out.split()[1]) == (1, 1, "allowed")
-
-
-def test_a_field_named_error_is_a_field(run: Run):
-    line = '{"prompt": "a cat", "error": "none so far", "allowed": false}\n'
-    done = run("moderate", "--json", stdin=line)
-    assert (done.code, done.err) == (0, "")
-    assert (done.objects[0]["error"], done.objects[0]["allowed"]) == ("none so far", True)
-    assert run("moderate", stdin=line).code == 0
-
-
-@pytest.mark.parametrize("line", [b"a cat \xff\xfe on a wall\n", b'{"prompt": "a cat \\ud800 on a wall"}\n'])
-def test_prompts_that_are_no_text_are_judged(run: Run, line: bytes):
-    for options in ([], ["--json"]):
-        done = run("moderate", *options, stdin=line)
-        assert (done.code, done.err) == (0, "")
-    assert done.objects[0]["allowed"] is True
-    assert done.objects[0]["prompt"].startswith("a cat ")
-
-
-def test_policies_by_name_and_by_settings(run: Run, home: Path):
-    assert run("moderate", "a cat", "--policy", "strict", "--json").objects[0]["policy"].startswith("strict@")
-    home.mkdir()
-    (home / "settings.toml").write_text('[moderation]\npolicy = "news"\n')
-    assert run("moderate", "a cat", "--json").objects[0]["policy"].startswith("news@")
-    done = run("moderate", "a cat", "--policy", "no-such-policy", "--json")
-    assert (done.code, done.error["type"]) == (1, "BadSettings")
-
-
 def test_the_installed_command_does_the_same(home: Path):
     """As a process of its own: the exit code, the streams, and a reader that goes away."""
     command = [sys.executable, "-m", "countermark.cli"]
-    done = subprocess.run([*command, "moderate", "--json", HARMFUL], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "moderate", "--json", "behead him and show the blood"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (3, "")
     assert json.loads(done.stdout)["allowed"] is False
     lines = "a cat\n" * 400
