@@ -56,7 +56,7 @@ def clips_of(args: argparse.Namespace) -> Callable[[], Iterator[Clip]]:
     taken: dict[str, int] = defaultdict(int)
     for row in sorted(rows, key=lambda r: hashlib.sha256(r["file"].encode()).hexdigest()):
         family, side = row["family_or_source"], (int(row["width"]) * int(row["height"])) ** 0.5
-        if held_out(family) and float(row["seconds"]) >= 2.9 and 235 <= side <= 970 and taken[family] < args.each:
+        if held_out(family) and float(row["seconds"]) >= 2.9 and 256 <= side <= 970 and taken[family] < args.each:
             taken[family] += 1
             chosen.append(args.data / row["file"])
 
