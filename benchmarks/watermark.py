@@ -26,11 +26,14 @@ from countermark.benchmarks._imwatermark import Method, methods
 from countermark.benchmarks._table import table, wilson
 from countermark.training._recode import reencode
 from countermark.watermark import Embedder, Key, Reader, best_payload, embed, read, resemblance
+from countermark.watermark.code import VARIANTS
 
 PARTS = ("looks", "attacks", "lengths", "stills", "foreign", "cost", "others")
 OTHERS = ("nothing", "H.264 23", "H.264 33", "scale 50 %", "crop 95 %", "mirrored")  # what other methods go through
 OTHER_FRAMES = 8  # frames of a clip that other methods are tried on, for their speed's sake
 LENGTHS = (1, 2, 4, 8, 16)  # seconds
+SIZES = {"under 512 x 320": 163_840, "under 1 megapixel": 1 << 20, "1 megapixel and more": 1 << 62}
+STORED = 10_000  # marks that a store knows
 STILLS: dict[str, Callable[[Frames], Any]] = {
     "JPEG 90": lambda f: _jpeg(f, 90),
     "JPEG 75": lambda f: _jpeg(f, 75),
@@ -63,6 +66,7 @@ def main(argv: list[str]) -> int:
         print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
     if "stills" in parts:
         print(_stills(clips()))
+        print(_screenshots(clips()))
     if "foreign" in parts:
         print(_foreign(clips(), 4 if args.small else args.readings))
     if "cost" in parts:
@@ -243,6 +247,29 @@ def _stills(clips: Iterable[Clip]) -> str:
     head = ["read at once, standard", "read at once, strong", *STILLS]
     rows = [[name, *(f"{sum(row[h])}/{len(row[h])}" for h in head)] for name, row in figures.items()]
     return table(["pictures", *head], rows) + "\n"
+
+
+def _screenshots(clips: Iterable[Clip]) -> str:
+    """The middle frame of a marked video by itself: found at all, and told from the marks of a store."""
+    figures: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    rng = np.random.default_rng(0)
+    others = [(int.from_bytes(rng.bytes(8), "big"), int(rng.integers(VARIANTS))) for _ in range(STORED - 1)]
+    for clip in clips:
+        key, payload = secrets_of(clip)
+        height, width = clip.frames.shape[1:3]
+        like = clip.frames[np.unique(np.linspace(0, len(clip.frames) - 1, 8).astype(int))]
+        embedder = Embedder(width, height, payload, key, like=list(like))
+        marked = [embedder.mark(frame, i / clip.fps) for i, frame in enumerate(clip.frames)]
+        known = [*others, (payload, embedder.variant)]
+        pixels = height * width
+        row = figures[next(name for name, most in SIZES.items() if pixels < most)]
+        for name, attack in {"PNG": np.asarray, **STILLS}.items():
+            reading = read(attack(marked[len(marked) // 2])[None], key, known=lambda _, known=known: known)
+            row[f"found, {name}"].append(reading.detected)
+            row[f"told, {name}"].append(reading.payload == payload)
+    head = [f"{said}, {name}" for name in ("PNG", *STILLS) for said in ("found", "told")]
+    rows = [[name, *(f"{sum(row[h])}/{len(row[h])}" for h in head)] for name, row in sorted(figures.items())]
+    return table(["one frame of a video", *head], rows) + "\n"
 
 
 def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
