@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -43,7 +44,7 @@ def recode(
     os.environ.setdefault("SVT_LOG", "0")  # its encoder writes to stderr by itself
     av.logging.set_libav_level(av.logging.PANIC)  # not set_level: a callback into Python can stop a closing decoder
     file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
+    with _same_priority(), av.open(file, "w", format="matroska") as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = (side // 2 * 2 for side in frames[0].shape[:2])
         stream.pix_fmt = "yuv420p"
@@ -58,3 +59,16 @@ def recode(
     with av.open(file) as container:
         container.streams.video[0].codec_context.thread_count = threads
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@contextlib.contextmanager
+def _same_priority() -> Iterator[None]:
+    """SVT-AV1, run as root, leaves the calling thread with real-time priority: everything else would then starve."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, param)

@@ -33,6 +33,7 @@ from countermark.moderation.features import BUCKETS, features
 from countermark.moderation.folding import clean
 from countermark.moderation.linear import ANY, LinearModel
 from countermark.moderation.mapped import whole
+from countermark.training._calibration import platt
 
 LANGUAGES: Final = frozenset({"en", "de", "fr", "es", "zh"})
 HEADS: Final = (ANY, "sexual", "violence_graphic", "hate", "dangerous_acts")
@@ -186,24 +187,12 @@ def fit(X: Any, rows: list[Row], head: str) -> tuple[Any, float]:
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])
 
 
-def platt(logits: Any, rows: list[Row], head: str) -> tuple[float, float]:
-    """Slope and offset that make out-of-source logits probabilities at ``PRIOR``; each source counts alike."""
-    from sklearn.linear_model import LogisticRegression
-
+def calibrated(logits: Any, rows: list[Row], head: str) -> tuple[float, float]:
+    """Slope and offset of a head's out-of-source logits, against benign rows that are not comments."""
     y = np.array([row.harmful if head == ANY else row.head == head for row in rows])
     use = y | np.array([not row.harmful and row.source not in COMMENTS for row in rows])
     use &= ~np.isnan(logits)
-    sources = np.array([row.source for row in rows])
-    weights = np.zeros(len(rows))
-    for truth, share in ((True, PRIOR), (False, 1 - PRIOR)):
-        part = use & (y == truth)
-        names = np.unique(sources[part])
-        for name in names:
-            here = part & (sources == name)
-            weights[here] = share / len(names) / here.sum()
-    model = LogisticRegression(C=1e6)
-    model.fit(logits[use, None], y[use], sample_weight=weights[use] * use.sum())
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    return platt(logits[use], y[use], np.array([row.source for row in rows])[use], PRIOR)
 
 
 def quantised(weights: Any) -> tuple[Any, Any]:
@@ -291,7 +280,7 @@ def main(argv: list[str]) -> int:
             logits[[k for k in there if rows[k].lang not in taught], i] = np.nan
         print(f"left out: {left or 'nothing'}", flush=True)
     kept = np.flatnonzero(family != "")
-    calibration = np.array([platt(logits[kept, i], [rows[k] for k in kept], head) for i, head in enumerate(HEADS)])
+    calibration = np.array([calibrated(logits[kept, i], [rows[k] for k in kept], head) for i, head in enumerate(HEADS)])
     print("calibration", calibration.round(3).tolist())
     _, tensors = model_of(*folds[""], calibration)
     print("sha256", save(tensors, options.out))

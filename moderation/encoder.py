@@ -1,0 +1,177 @@
+"""The learned encoder: a small multilingual transformer in ONNX Runtime, int8, without torch.
+
+``weights/encoder.onnx`` takes token ids (texts x tokens, 1 where none is, 0 before and 2 after a text) and gives
+``said``, a logit for each text and head, and ``told``, what each token adds to it: a logit is the mean of its tokens'
+shares plus a bias, so the words that weigh most are known without asking twice. ``weights/encoder.vocabulary`` is the
+SentencePiece model (unigram; Kudo 2018) that cuts folded text into tokens. The file's metadata names heads and
+languages and holds the calibration: a head's probability is ``sigmoid(slope * logit + offset)``.
+
+Both files are made by ``countermark train encoder``; ``weights/README.md`` says from what.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from countermark.moderation.linear import ANY, Opinion
+from countermark.weights import pinned
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["EncoderModel", "load_encoder", "read_encoder"]
+
+WEIGHTS: Final = "encoder.onnx"
+VOCABULARY: Final = "encoder.vocabulary"
+SHA256: Final = ""
+VOCABULARY_SHA256: Final = ""
+
+LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
+OVERLAP: Final = 30
+BATCH: Final = 2048  # tokens of one run, those that fill up shorter texts included
+BOS: Final = 0
+PAD: Final = 1
+EOS: Final = 2
+_EXPLAINED: Final = 0.3  # probability from which the words that weigh most are looked up
+_FEWEST: Final = 4  # tokens of the piece that explains an opinion
+
+
+class EncoderModel:
+    """The encoder; safe to call from several threads. ``threads`` of one call; 1 leaves the other cores to others."""
+
+    name = "encoder"
+
+    def __init__(self, network: bytes, vocabulary: bytes, *, threads: int = 1) -> None:
+        import onnxruntime
+        import sentencepiece
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session: Any = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        self._pieces: Any = sentencepiece.SentencePieceProcessor(model_proto=vocabulary)
+        meta = json.loads(self._session.get_modelmeta().custom_metadata_map["countermark"])
+        self.heads: tuple[str, ...] = tuple(meta["heads"])
+        self.languages = frozenset(meta["languages"])
+        self._slope, self._offset = meta["slope"], meta["offset"]
+
+    def judge(self, texts: Sequence[str]) -> list[Opinion]:
+        """Opinions on folded texts of any length, in their order."""
+        import numpy as np
+
+        cut = [list(_cut(self._pieces.encode(text))) for text in texts]
+        said, told = self._run([piece for pieces in cut for piece in pieces])
+        slope, offset = np.asarray(self._slope, np.float32), np.asarray(self._offset, np.float32)
+        odds = 1 / (1 + np.exp(-np.clip(slope * said + offset, -60, 60)))
+        odds[:, 1:] = np.minimum(odds[:, 1:], odds[:, :1])  # no category is likelier than harm of any kind
+        opinions, first = [], 0
+        for text, pieces in zip(texts, cut, strict=True):
+            opinions.append(self._opinion(text, odds, told, range(first, first + len(pieces))))
+            first += len(pieces)
+        return opinions
+
+    def _opinion(self, text: str, odds: NDArray[np.float32], told: list[Any], here: range) -> Opinion:
+        probabilities = {head: float(odds[here.start : here.stop, i].max()) for i, head in enumerate(self.heads)}
+        spans: dict[str, tuple[int, int]] = {}
+        places: list[tuple[int, int]] = []
+        for i, head in enumerate(self.heads):
+            if head == ANY or probabilities[head] < _EXPLAINED or not text.strip():
+                continue
+            if not places:
+                places = _places(text, self._pieces.encode(text, out_type=str))
+            piece = int(odds[here.start : here.stop, i].argmax())
+            start = _starts(len(places))[piece]
+            spans[head] = _span(text, told[here.start + piece][:, i], places[start : start + LONGEST])
+        return Opinion(probabilities, spans)
+
+    def _run(self, pieces: list[list[int]]) -> tuple[NDArray[np.float32], list[Any]]:
+        """Logits of each piece, and the shares of its tokens."""
+        import numpy as np
+
+        said = np.zeros((len(pieces), len(self.heads)), np.float32)
+        told: list[Any] = [None] * len(pieces)
+        for chunk in _chunks([len(piece) + 2 for piece in pieces]):
+            width = max(len(pieces[i]) for i in chunk) + 2
+            ids = np.full((len(chunk), width), PAD, np.int64)
+            for row, i in enumerate(chunk):
+                ids[row, : len(pieces[i]) + 2] = [BOS, *pieces[i], EOS]
+            logits, shares = self._session.run(["said", "told"], {"ids": ids})
+            said[chunk] = logits
+            for row, i in enumerate(chunk):
+                told[i] = shares[row, 1 : len(pieces[i]) + 1]
+        return said, told
+
+
+def _starts(count: int) -> range:
+    """Where the pieces of a text of ``count`` tokens begin."""
+    return range(0, max(1, count - OVERLAP), LONGEST - OVERLAP)
+
+
+def _cut(ids: list[int]) -> Iterator[list[int]]:
+    return (ids[start : start + LONGEST] for start in _starts(len(ids)))
+
+
+def _chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of texts of like length, as many as fit a run."""
+    chunk: list[int] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if chunk and lengths[i] * (len(chunk) + 1) > BATCH:
+            yield chunk
+            chunk = []
+        chunk.append(i)
+    if chunk:
+        yield chunk
+
+
+def _places(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:
+    """Where in ``text`` each piece lies; the vocabulary writes a space as U+2581, several as one."""
+    places, at = [], 0
+    for piece in pieces:
+        start = at
+        for char in piece:
+            if char == "\u2581":
+                while at < len(text) and text[at].isspace():
+                    at += 1
+            else:
+                at += 1
+        places.append((min(start, len(text)), min(at, len(text))))
+    return places
+
+
+def _span(text: str, shares: NDArray[np.float32], places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The few tokens in a row that add most, widened to whole words."""
+    import numpy as np
+
+    width = min(_FEWEST, len(places))
+    at = int(np.argmax(np.convolve(shares, np.ones(width), "valid")))
+    start, end = places[at][0], places[at + width - 1][1]
+    while start > 0 and text[start - 1].isalnum() and text[start].isalnum() and not _wide(text[start]):
+        start -= 1
+    while end < len(text) and text[end - 1].isalnum() and text[end].isalnum() and not _wide(text[end]):
+        end += 1
+    while start < end - 1 and text[start].isspace():
+        start += 1
+    return start, end
+
+
+def _wide(char: str) -> bool:
+    """Whether ``char`` is of a script that is written without spaces."""
+    return "\u2e80" <= char <= "\ud7ff" or "\uf900" <= char <= "\ufaff"
+
+
+@cache
+def load_encoder() -> EncoderModel:
+    """The embedded encoder. Raises :class:`countermark.errors.WeightsMissing` for files that are absent or others."""
+    folder = files("countermark.moderation") / "weights"
+    return read_encoder(folder / WEIGHTS, SHA256, folder / VOCABULARY, VOCABULARY_SHA256)
+
+
+def read_encoder(network: Any, sha256: str, vocabulary: Any, vocabulary_sha256: str) -> EncoderModel:
+    """An encoder from files of ``countermark train encoder`` whose sha256 are known."""
+    raw, words = pinned(network, sha256, "moderation"), pinned(vocabulary, vocabulary_sha256, "moderation")
+    return EncoderModel(raw, words)

@@ -1,0 +1,122 @@
+"""The rows that the encoder of moderation learns from: the project's own, and those of permissive public sources.
+
+A row says which heads it teaches. Own rows teach all of them; public rows teach ``any`` and, where the source's label
+names it, one category. Labels of taxonomies that call harmless prompts harmful are not used (``training/moderation``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from countermark.moderation.categories import CATEGORIES
+from countermark.moderation.folding import clean
+from countermark.moderation.linear import ANY
+from countermark.moderation.mapped import whole
+from countermark.training.moderation import LICENSED, head_of
+
+__all__ = ["HEADS", "Example", "capped", "folded", "mixed", "own_examples", "part_of", "public_examples"]
+
+HEADS: Final = (ANY, *(category for category in CATEGORIES if category != "sexual_minors"))
+OWN: Final = Path(__file__).parent / "prompts"
+_TAXONOMIES: Final = {"self_harm": "self_harm", "harassment": "harassment", "privacy": "privacy"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A folded text; ``targets`` says of heads by name what they should say, others learn nothing from it.
+
+    ``group`` is shared by rows that must not be parted between training and validation: the two of a contrast pair and
+    their translations. ``pair`` is shared by the two rows of a contrast pair alone.
+    """
+
+    text: str
+    harmful: bool
+    targets: dict[str, bool]
+    lang: str
+    source: str
+    kind: str
+    group: str
+    pair: str
+
+
+def folded(text: str) -> str:
+    """``text`` as moderation's model sees it."""
+    return clean(whole(text)).text.strip()
+
+
+def own_examples(folder: Path = OWN) -> list[Example]:
+    """The project's own rows."""
+    rows = []
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            categories, pair = set(row["categories"]), row["pair"] or ""
+            targets = {head: head in categories or (head == ANY and bool(categories)) for head in HEADS}
+            group = pair.replace(f"-{row['lang']}-", "-") or row["text"]
+            text, source = folded(row["text"]), f"own_{row['source']}"
+            rows.append(Example(text, bool(categories), targets, row["lang"], source, row["kind"], group, pair))
+    return rows
+
+
+def public_examples(path: Path, sources: Iterable[str] = LICENSED) -> list[Example]:
+    """The usable rows of a collection like ``dev.jsonl``, of some sources."""
+    wanted, seen, rows = set(sources), set(), []
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            row = json.loads(line)
+            if row["source"] not in wanted:
+                continue
+            text, harmful = folded(row["text"]), bool(row["harmful"])
+            head = head_of(row) if harmful else ""
+            if head is None or not text or text in seen:
+                continue
+            seen.add(text)
+            targets = dict.fromkeys(HEADS, False) if not harmful else {ANY: True}
+            named = head or _TAXONOMIES.get(row["taxonomy"], "")
+            if harmful and named:
+                targets[named] = True
+            rows.append(Example(text, harmful, targets, row["lang"], row["source"], "public", text, ""))
+    return rows
+
+
+def capped(rows: Sequence[Example], harmful: int, harmless: int, seed: int) -> list[Example]:
+    """At most so many rows of each source, language and set of heads, drawn with ``seed``."""
+    cells: dict[tuple[str, str, str], list[Example]] = defaultdict(list)
+    for row in rows:
+        cells[row.source, row.lang, "+".join(head for head in row.targets if row.targets[head])].append(row)
+    draw = random.Random(seed)
+    chosen: list[Example] = []
+    for _, cell in sorted(cells.items()):
+        chosen += draw.sample(cell, min(harmful if cell[0].harmful else harmless, len(cell)))
+    return chosen
+
+
+def part_of(row: Example, parts: int) -> int:
+    """Which of ``parts`` a row's group belongs to, the same in each run."""
+    return int.from_bytes(hashlib.sha256(row.group.encode()).digest()[:4], "big") % parts
+
+
+def mixed(rows: Sequence[Example], share: float, seed: int) -> Iterator[Example]:
+    """The rows, a ``share`` of them with a harmless row of the same language before or after: context excuses nothing.
+
+    Rows of pairs stay as they are; the heads of a harmful row keep their targets.
+    """
+    draw = random.Random(seed)
+    harmless: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if not row.harmful and row.source.startswith("own") and len(row.text) < 200:
+            harmless[row.lang].append(row.text)
+    for row in rows:
+        if row.pair or draw.random() >= share or not harmless[row.lang]:
+            yield row
+            continue
+        other = draw.choice(harmless[row.lang])
+        joint = draw.choice((". ", ", ", " ", "; ", " - "))
+        yield replace(row, text=joint.join([other, row.text] if draw.random() < 0.5 else [row.text, other]))
