@@ -2,9 +2,12 @@
 
 ``weights/encoder.onnx`` takes token ids (texts x tokens, 1 where none is, 0 before and 2 after a text) and gives
 ``said``, a logit for each text and head, and ``told``, what each token adds to it: a logit is the mean of its tokens'
-shares plus a bias, so the words that weigh most are known without asking twice. ``weights/encoder.vocabulary`` is the
+shares plus a bias, so the words that weigh most are known without asking twice. The first head says whether a text is
+harmful at all: its probability is ``sigmoid(slope * logit + offset)``. The others, a softmax, say of which category the
+harm would be: the likeliest one gets the whole probability, so that no harm passes for want of a name, and the others
+their part of it in proportion. ``weights/encoder.vocabulary`` is the
 SentencePiece model (unigram; Kudo 2018) that cuts folded text into tokens. The file's metadata names heads and
-languages and holds the calibration: a head's probability is ``sigmoid(slope * logit + offset)``.
+languages and holds slope and offset.
 
 Both files are made by ``countermark train encoder``; ``weights/README.md`` says from what.
 """
@@ -66,9 +69,9 @@ class EncoderModel:
 
         cut = [list(_cut(self._pieces.encode(text))) for text in texts]
         said, told = self._run([piece for pieces in cut for piece in pieces])
-        slope, offset = np.asarray(self._slope, np.float32), np.asarray(self._offset, np.float32)
-        odds = 1 / (1 + np.exp(-np.clip(slope * said + offset, -60, 60)))
-        odds[:, 1:] = np.minimum(odds[:, 1:], odds[:, :1])  # no category is likelier than harm of any kind
+        harmful = 1 / (1 + np.exp(-np.clip(self._slope * said[:, :1] + self._offset, -60, 60)))
+        relative = np.exp(said[:, 1:] - said[:, 1:].max(1, keepdims=True))
+        odds = np.concatenate([harmful, harmful * relative], axis=1)
         opinions, first = [], 0
         for text, pieces in zip(texts, cut, strict=True):
             opinions.append(self._opinion(text, odds, told, range(first, first + len(pieces))))
@@ -86,7 +89,7 @@ class EncoderModel:
                 places = _places(text, self._pieces.encode(text, out_type=str))
             piece = int(odds[here.start : here.stop, i].argmax())
             start = _starts(len(places))[piece]
-            spans[head] = _span(text, told[here.start + piece][:, i], places[start : start + LONGEST])
+            spans[head] = _span(text, told[here.start + piece][:, [0, i]].sum(1), places[start : start + LONGEST])
         return Opinion(probabilities, spans)
 
     def _run(self, pieces: list[list[int]]) -> tuple[NDArray[np.float32], list[Any]]:

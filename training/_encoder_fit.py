@@ -23,8 +23,8 @@ __all__ = ["Recipe", "fit", "logits_of"]
 
 Tokenise = Callable[[str], list[int]]
 _PAIRED = 0.5  # weight of the loss that orders the two rows of a pair
-_HEADS = 2.0  # weight of the categories' loss beside that of ``any``
-_SMOOTH = 0.02  # targets are this far from certain
+_CATEGORIES = 0.3  # weight of the categories' loss beside that of ``any``
+_SMOOTH = 0.02  # whether a row is harmful is this far from certain
 
 
 class Recipe:
@@ -88,7 +88,7 @@ def fit(
 
 
 def logits_of(model: Encoder, texts: Sequence[str], tokenise: Tokenise, tokens: int = 2048) -> NDArray[np.float32]:
-    """What the heads say of each text, texts x heads."""
+    """The logits of each text, texts x ``HEADS``."""
     ids = [tokenise(text) for text in texts]
     found = np.zeros((len(texts), model.shape.outputs), np.float32)
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -105,20 +105,19 @@ def _follow(average: Encoder, model: Encoder, keep: float) -> None:
                 mean.lerp_(now, 1 - keep)
 
 
-def _loss(model: Encoder, ids: Tensor, targets: Tensor, weights: Tensor, pairs: Tensor) -> Tensor:
-    """Cross entropies of the heads that rows teach, and the order of pairs; ``pairs`` are harmful, harmless rows."""
+def _loss(model: Encoder, ids: Tensor, harmful: Tensor, shares: Tensor, weights: Tensor, pairs: Tensor) -> Tensor:
+    """Whether a row is harmful (cross entropy), of which category where that is known (softmax), the order of pairs."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(ids).float()
-    known = ~targets.isnan()
-    wanted = targets.nan_to_num() * (1 - 2 * _SMOOTH) + _SMOOTH
-    each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known * weights[:, None]
-    loss: Tensor = each[:, 0].mean() + _HEADS * each[:, 1:].sum() / known[:, 1:].sum().clamp(min=1)
+    wanted = harmful * (1 - 2 * _SMOOTH) + _SMOOTH
+    loss = functional.binary_cross_entropy_with_logits(logits[:, 0], wanted, weights)
+    loss = loss + _CATEGORIES * (functional.cross_entropy(logits[:, 1:], shares, reduction="none") * weights).mean()
     if len(pairs):
         loss = loss + _PAIRED * functional.softplus(1 - logits[pairs[:, 0], 0] + logits[pairs[:, 1], 0]).mean()
     return loss
 
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def _batches(
@@ -143,14 +142,16 @@ def _batches(
         chunks[-1] += unit
     rng.shuffle(chunks)
     for chunk in chunks:
-        targets = [[float(rows[i].targets.get(head, np.nan)) for head in HEADS] for i in chunk]
+        harmful = torch.tensor([float(rows[i].harmful) for i in chunk])
+        shares = torch.tensor([[float(head in rows[i].categories) for head in HEADS[1:]] for i in chunk])
         places: dict[str, dict[bool, int]] = defaultdict(dict)
         for place, i in enumerate(chunk):
             if rows[i].pair:
                 places[rows[i].pair][rows[i].harmful] = place
         pairs = [(both[True], both[False]) for both in places.values() if len(both) == 2]
         yield (
-            padded([ids[i] for i in chunk]), torch.tensor(targets), torch.from_numpy(weights[chunk]),
+            padded([ids[i] for i in chunk]), harmful, shares / shares.sum(1, keepdim=True).clamp(min=1),
+            torch.from_numpy(weights[chunk]),
             torch.tensor(pairs, dtype=torch.long).view(-1, 2),
         )  # fmt: skip
 

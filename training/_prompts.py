@@ -1,7 +1,7 @@
 """The rows that the encoder of moderation learns from: the project's own, and those of permissive public sources.
 
-A row says which heads it teaches. Own rows teach all of them; public rows teach ``any`` and, where the source's label
-names it, one category. Labels of taxonomies that call harmless prompts harmful are not used (``training/moderation``).
+Every row says whether it is harmful; harmful ones say of which categories, where their source's labels name them.
+Labels of taxonomies that call harmless prompts harmful are not used (``training/moderation``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TAXONOMIES: Final = {"self_harm": "self_harm", "harassment": "harassment", "pri
 
 @dataclass(frozen=True)
 class Example:
-    """A folded text; ``targets`` says of heads by name what they should say, others learn nothing from it.
+    """A folded text; ``categories`` of the harm, empty where there is none or the source does not name it.
 
     ``group`` is shared by rows that must not be parted between training and validation: the two of a contrast pair and
     their translations. ``pair`` is shared by the two rows of a contrast pair alone.
@@ -38,7 +38,7 @@ class Example:
 
     text: str
     harmful: bool
-    targets: dict[str, bool]
+    categories: frozenset[str]
     lang: str
     source: str
     kind: str
@@ -57,11 +57,10 @@ def own_examples(folder: Path = OWN) -> list[Example]:
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
-            categories, pair = set(row["categories"]), row["pair"] or ""
-            targets = {head: head in categories or (head == ANY and bool(categories)) for head in HEADS}
+            categories, pair = frozenset(row["categories"]), row["pair"] or ""
             group = pair.replace(f"-{row['lang']}-", "-") or row["text"]
             text, source = folded(row["text"]), f"own_{row['source']}"
-            rows.append(Example(text, bool(categories), targets, row["lang"], source, row["kind"], group, pair))
+            rows.append(Example(text, bool(categories), categories, row["lang"], source, row["kind"], group, pair))
     return rows
 
 
@@ -78,19 +77,17 @@ def public_examples(path: Path, sources: Iterable[str] = LICENSED) -> list[Examp
             if head is None or not text or text in seen:
                 continue
             seen.add(text)
-            targets = dict.fromkeys(HEADS, False) if not harmful else {ANY: True}
-            named = head or _TAXONOMIES.get(row["taxonomy"], "")
-            if harmful and named:
-                targets[named] = True
-            rows.append(Example(text, harmful, targets, row["lang"], row["source"], "public", text, ""))
+            named = (head or _TAXONOMIES.get(row["taxonomy"], "")) if harmful else ""
+            categories = frozenset([named] if named else [])
+            rows.append(Example(text, harmful, categories, row["lang"], row["source"], "public", text, ""))
     return rows
 
 
 def capped(rows: Sequence[Example], harmful: int, harmless: int, seed: int) -> list[Example]:
-    """At most so many rows of each source, language and set of heads, drawn with ``seed``."""
-    cells: dict[tuple[str, str, str], list[Example]] = defaultdict(list)
+    """At most so many rows of each source, language, label and category, drawn with ``seed``."""
+    cells: dict[tuple[str, str, bool, str], list[Example]] = defaultdict(list)
     for row in rows:
-        cells[row.source, row.lang, "+".join(head for head in row.targets if row.targets[head])].append(row)
+        cells[row.source, row.lang, row.harmful, "+".join(sorted(row.categories))].append(row)
     draw = random.Random(seed)
     chosen: list[Example] = []
     for _, cell in sorted(cells.items()):
@@ -106,7 +103,7 @@ def part_of(row: Example, parts: int) -> int:
 def mixed(rows: Sequence[Example], share: float, seed: int) -> Iterator[Example]:
     """The rows, a ``share`` of them with a harmless row of the same language before or after: context excuses nothing.
 
-    Rows of pairs stay as they are; the heads of a harmful row keep their targets.
+    Rows of pairs stay as they are; harm stays harm of the same categories.
     """
     draw = random.Random(seed)
     harmless: dict[str, list[str]] = defaultdict(list)

@@ -105,17 +105,16 @@ def tokeniser(words: bytes) -> Tokenise:
     return tokenise
 
 
-def calibrate(scored: Sequence[Scored]) -> tuple[list[float], list[float]]:
-    """Slopes and offsets of the heads."""
+def calibrate(scored: Sequence[Scored]) -> tuple[float, float]:
+    """Slope and offset of the logit ``any``.
+
+    Comments that are merely not hateful take no part: they are no measure of what a harmless prompt is.
+    """
     rows = [row for part in scored for row in part.rows]
-    logits = np.concatenate([part.logits for part in scored])
-    sources = np.array([row.source for row in rows])
-    found = []
-    for number, head in enumerate(HEADS):
-        use = np.array([head in row.targets and (row.harmful or row.source not in COMMENTS) for row in rows])
-        truth = np.array([row.targets.get(head, False) for row in rows])
-        found.append(platt(logits[use, number], truth[use], sources[use], PRIOR))
-    return [slope for slope, _ in found], [offset for _, offset in found]
+    use = np.array([row.harmful or row.source not in COMMENTS for row in rows])
+    logits = np.concatenate([part.logits[:, 0] for part in scored])
+    truth, sources = np.array([row.harmful for row in rows]), np.array([row.source for row in rows])
+    return platt(logits[use], truth[use], sources[use], PRIOR)
 
 
 def _trained(
