@@ -18,17 +18,21 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from countermark.moderation.audit import AuditLog
 from countermark.moderation.categories import CATEGORIES
 from countermark.moderation.decision import Decision, Reason
 from countermark.moderation.linear import Opinion, PromptModel
 from countermark.moderation.lines import moderate_lines, read_prompts, to_line
+from countermark.moderation.loading import load_model, moderator_of
 from countermark.moderation.moderator import Moderator
 from countermark.moderation.policy import FLOORS, POLICIES, CategoryPolicy, Policy, load_policy
+from countermark.moderation.terms import Term
 
 __all__ = [
     "CATEGORIES",
     "FLOORS",
     "POLICIES",
+    "AuditLog",
     "CategoryPolicy",
     "Decision",
     "Moderator",
@@ -36,9 +40,12 @@ __all__ = [
     "Policy",
     "PromptModel",
     "Reason",
+    "Term",
+    "load_model",
     "load_policy",
     "moderate",
     "moderate_lines",
+    "moderator_of",
     "read_prompts",
     "to_line",
 ]
