@@ -180,7 +180,7 @@ def test_an_allowed_phrase_makes_nothing_worse(all_benign: list[str]) -> None:
         before, after = plain.check(text).scores, loose.check(text).scores
         assert all(after[category] <= before[category] for category in before), text
     for allow, text in (
-        ("awareness", "an awareness campaign against bullying my classmate"),
+        ("prevention", "a suicide prevention spot, a friend listens to her"),
         ("without", "a forest without blood or corpses, murdered silence"),
         ("kill", "kill a process"),
     ):
