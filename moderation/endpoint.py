@@ -20,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from countermark.errors import ModelUnavailable, UsageError
+from countermark.moderation.decision import printable
 from countermark.moderation.labels import category_of, opinion_of
 from countermark.moderation.language import LANGUAGES
 from countermark.moderation.linear import Opinion
@@ -66,7 +67,7 @@ class Endpoint:
         """Opinions on texts. Raises ModelUnavailable when the endpoint fails or answers something else."""
         found: list[Opinion] = []
         for start in range(0, len(texts), MOST):
-            asked = list(texts[start : start + MOST])
+            asked = [printable(text) for text in texts[start : start + MOST]]
             found += self._opinions(self._ask(asked), len(asked))
         return found
 

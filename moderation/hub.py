@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from countermark.errors import ModelUnavailable
 from countermark.hub import best_device, first_line, quiet
+from countermark.moderation.decision import printable
 from countermark.moderation.labels import HAZARDS, NONE, category_of, opinion_of
 from countermark.moderation.language import LANGUAGES
 from countermark.moderation.linear import ANY, Opinion, PromptModel
@@ -61,7 +62,7 @@ class Classifier:
             return []
         with self._lock, _running(self.name):
             given = self._tokenizer(
-                list(texts),
+                [printable(text) for text in texts],
                 truncation=True,
                 max_length=self._longest,
                 stride=min(OVERLAP, self._longest // 4),
@@ -126,7 +127,7 @@ class Guard:
         import torch
 
         # without the template's own marks, with which a prompt could write the answer itself
-        chats = [[{"role": "user", "content": self._marks.sub(" ", text)}] for text in texts]
+        chats = [[{"role": "user", "content": self._marks.sub(" ", printable(text))}] for text in texts]
         given = self._tokenizer.apply_chat_template(
             chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
         ).to(self._model.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the library is imported: a fixture may come too late
+
 Frames = npt.NDArray[np.uint8]
 
 
@@ -20,7 +23,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keys, store and settings of one test."""
     folder = tmp_path / "home"
     monkeypatch.setenv("COUNTERMARK_HOME", str(folder))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return folder
 
 

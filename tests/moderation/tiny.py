@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,18 @@ def _tokenizer(words: list[str], template: str | None = None, **special: str) ->
     return made
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """More only wait for each other on models of this size."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@_one_thread()
 def classifier(folder: Path, labels: list[str], *, many: bool = False, room: int = 16) -> Path:
     """A BERT that gives label ``i`` where ``WORDS[i]`` stands in a text, and the last label where none does."""
     import torch
@@ -85,6 +99,7 @@ GUARD_WORDS = ["safe", "unsafe", "S1,S12", "S9", "\n", "User:", "Agent:", *WORDS
 TEMPLATE = "{% for m in messages %}User: {{ m['content'] }} <end> {% endfor %}Agent:"
 
 
+@_one_thread()
 def guard(folder: Path, *, template: str | None = TEMPLATE) -> Path:
     """A Llama that answers ``unsafe`` and hazards where ``nude`` or ``blood`` stands in the last message."""
     import random
