@@ -8,6 +8,7 @@ chests count for nothing. What is a hit is for the policy to say, as for prompts
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,8 +55,10 @@ KINDS: Final = (
     "BUTTOCKS_COVERED",
 )
 EXPOSED: Final = ("FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED", "MALE_GENITALIA_EXPOSED", "ANUS_EXPOSED")
-# The detector is sure from 0.5 on, where the standard policy's threshold for prompts is 0.8: set by hand, not measured.
-BELIEF: Final = 1.6
+# Beliefs by the detector's confidence: below 0.25 nudenet itself reports nothing, and 0.5, where a detection is more
+# likely than not, is what the standard policy refuses. Set by hand, not measured.
+CONFIDENCES: Final = (0.25, 0.5, 1.0)
+BELIEFS: Final = (0.0, 0.8, 1.0)
 
 
 class FrameModel(Protocol):
@@ -109,7 +112,8 @@ class NudeNet:
         for start in range(0, len(frames), AT_ONCE):
             pictures = np.stack([_square(frame) for frame in frames[start : start + AT_ONCE]])
             (boxes,) = self._session.run(None, {"images": pictures})
-            found += [{"sexual": min(1.0, BELIEF * float(one))} for one in boxes[:, columns].max(axis=(1, 2))]
+            surest = boxes[:, columns].max(axis=(1, 2))
+            found += [{"sexual": float(belief)} for belief in np.interp(surest, CONFIDENCES, BELIEFS)]
         return found
 
 
@@ -153,7 +157,7 @@ def check_frames(frames: Frame, fps: float, policy: Policy, model: FrameModel) -
 
 
 def _sampled(count: int, fps: float) -> list[int]:
-    wanted = min(MOST, int((count - 1) / fps * RATE) + 2)
+    wanted = min(MOST, math.ceil((count - 1) / fps * RATE) + 1)
     return sorted({round(i * (count - 1) / max(1, wanted - 1)) for i in range(wanted)})
 
 
