@@ -51,8 +51,7 @@ class _Case:
 
     def reasons(self) -> list[Reason]:
         """The strongest first; where two are equal, rules before the model."""
-        found = sorted([*self.by_rules.values(), *self.by_model.values()], key=lambda reason: -reason.score)
-        return [replace(reason, text=self.text[slice(*reason.span)]) for reason in found]
+        return sorted([*self.by_rules.values(), *self.by_model.values()], key=lambda reason: -reason.score)
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,7 @@ class Moderator:
             risk=max(case.risk, *scores.values()),
             flagged=tuple(flagged),
             scores=scores,
-            reasons=tuple(_told(reasons, flagged)),
+            reasons=tuple(replace(reason, text=case.text[slice(*reason.span)]) for reason in _told(reasons, flagged)),
             policy=self.policy.label,
             language=case.language,
             language_confidence=case.confidence,

@@ -52,8 +52,11 @@ class RuleBook:
         self.rules = tuple(rules)
         self.lexicon = lexicon
         self._negatable = frozenset(negatable)
-        for rule in self.rules:
+        self._beginning: dict[str, list[int]] = {}  # the rules whose first part has a group
+        for i, rule in enumerate(self.rules):
             _check(rule, lexicon)
+            for group in rule.all[0]:
+                self._beginning.setdefault(group, []).append(i)
 
     def check(self, scan: Scan, view: str, allowed: AbstractSet[int] = frozenset()) -> list[Reason]:
         """The strongest place of each rule that fires in one view; ``Reason.text`` is left to the caller.
@@ -64,7 +67,8 @@ class RuleBook:
         hits = self._without_negated(self._without_idioms(scan.hits))
         rest = _without(hits, allowed) if allowed else hits
         reasons: list[Reason] = []
-        for rule in self.rules:
+        for i in sorted({i for group in hits for i in self._beginning.get(group, ())}):
+            rule = self.rules[i]
             found = _fires(rule, hits if rule.category in FLOORS else rest, hits)
             if found is not None:
                 first, last = found
