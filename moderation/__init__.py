@@ -9,8 +9,9 @@
     decision.explain()      # "allowed"
 
 :class:`Moderator` does the same for many prompts and from many threads, :func:`moderate_lines` for lines of text or
-JSON. Which score has which consequence stands in a policy (:func:`load_policy`). ``docs/moderation.md`` tells how
-scores are made and how often they are wrong.
+JSON. Which score has which consequence stands in a policy (:func:`load_policy`); which model has a say is
+:func:`load_model`'s. :mod:`.frames` looks at finished videos. ``docs/moderation.md`` tells how scores are made and how
+often they are wrong.
 """
 
 from __future__ import annotations
