@@ -51,9 +51,9 @@ class Classifier:
         if not tokenizer.is_fast:
             raise ModelUnavailable("it has no fast tokenizer, which tells where in a text its tokens stand")
         self._many = config.num_labels == 1 or config.problem_type == "multi_label_classification"
-        self._model, self._tokenizer = model, tokenizer
-        room = getattr(config, "max_position_embeddings", None) or LONGEST
-        self._longest = min(tokenizer.model_max_length, room, LONGEST)
+        self._model, self._tokenizer = model, _padding(tokenizer, model)
+        room = getattr(config, "max_position_embeddings", None) or LONGEST + 2
+        self._longest = min(tokenizer.model_max_length, room - 2, LONGEST)  # RoBERTa counts positions from 2
         self._lock = threading.Lock()
 
     def judge(self, texts: Sequence[str]) -> list[Opinion]:
@@ -102,16 +102,16 @@ class Guard:
         if not tokenizer.chat_template:
             raise ModelUnavailable("a guard needs a chat template, and it has none")
         self.name = name
-        self._model, self._tokenizer = model, tokenizer
+        self._model, self._tokenizer = model, _padding(tokenizer, model)
         self._hazards = {**HAZARDS, **{key.upper(): category for key, category in labels.items()}}
         tokenizer.padding_side = "left"  # so that all answers begin at one place
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         self._words = [_first_tokens(tokenizer, word) for word in ("safe", "unsafe")]
         if not all(self._words) or self._words[0] & self._words[1]:
             raise ModelUnavailable("its tokens do not tell safe from unsafe")
         marks = sorted((mark for mark in tokenizer.get_added_vocab() if mark.strip()), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, marks)) or r"(?!)", re.IGNORECASE)
+        shown = tokenizer.apply_chat_template([{"role": "user", "content": "hello"}], tokenize=False)
+        self._in_parts = "hello" not in shown  # templates of models that see pictures want a list
         self._lock = threading.Lock()
 
     def judge(self, texts: Sequence[str]) -> list[Opinion]:
@@ -126,8 +126,7 @@ class Guard:
     def _answers(self, texts: Sequence[str]) -> list[Opinion]:
         import torch
 
-        # without the template's own marks, with which a prompt could write the answer itself
-        chats = [[{"role": "user", "content": self._marks.sub(" ", printable(text))}] for text in texts]
+        chats = [[{"role": "user", "content": self._content(text)}] for text in texts]
         given = self._tokenizer.apply_chat_template(
             chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
         ).to(self._model.device)
@@ -143,6 +142,11 @@ class Guard:
         answers = made.sequences[:, given["input_ids"].shape[1] :].tolist()
         return [self._opinion(answer, [step[i] for step in made.logits]) for i, answer in enumerate(answers)]
 
+    def _content(self, text: str) -> Any:
+        """A prompt without the template's own marks, with which it could end its turn and write the answer."""
+        plain = self._marks.sub(" ", printable(text))
+        return [{"type": "text", "text": plain}] if self._in_parts else plain
+
     def _opinion(self, answer: list[int], logits: list[Any]) -> Opinion:
         pieces = [self._tokenizer.decode([token], skip_special_tokens=True) for token in answer]
         first = next((i for i, piece in enumerate(pieces) if piece.strip()), 0)
@@ -152,6 +156,15 @@ class Guard:
         named = dict.fromkeys(_HAZARD.findall(said)) if said.lower().startswith("unsafe") else ()
         scores = [(self._hazards.get(hazard, ANY), probability) for hazard in named]
         return opinion_of([(ANY, probability), *scores])
+
+
+def _padding(tokenizer: Any, model: Any) -> Any:
+    """The tokenizer with something to fill up short texts with; generative models often have nothing."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+    return tokenizer
 
 
 def _highest(opinions: Sequence[Opinion]) -> Opinion:
@@ -193,7 +206,7 @@ def load_hub(name: str, labels: Mapping[str, str]) -> PromptModel:
         import transformers
     except ImportError:
         raise ModelUnavailable("models other than embedded need: pip install 'countermark[diffusers]'") from None
-    short = Path(name).name if Path(name).is_dir() else name
+    short = Path(name).resolve().name if Path(name).is_dir() else name
     try:
         with quiet("transformers"):
             config = transformers.AutoConfig.from_pretrained(name)
