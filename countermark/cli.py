@@ -6,6 +6,8 @@ stderr; with ``--json`` also ``{"error": {"type", "message"}}`` on stdout.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -187,6 +189,7 @@ def scan(
     from tqdm import tqdm
 
     from countermark.detect import done_paths, expand, scan_many
+    from countermark.outputs import LineFile
 
     files = expand(paths)
     if not files:
@@ -195,34 +198,20 @@ def scan(
     earlier = [verdict for file in files if (verdict := done.get(str(file))) is not None]
     files = [file for file in files if str(file) not in done]
     found, failed = fail_on in earlier, "" in earlier
-    sink = _append_to(out) if out is not None else None
-    try:
+    with LineFile(out) if out is not None else contextlib.nullcontext() as sink:
         results = scan_many(files, workers=workers, fast=fast)
         for result in tqdm(results, total=len(files), unit="file", disable=None, leave=False):
             failed |= "error" in result
             found |= fail_on is not None and result.get("verdict") == fail_on
             if sink is not None:
-                sink.write(json.dumps(result) + "\n")
-                sink.flush()
+                sink.write(json.dumps(result))
             if "error" in result:
                 _complain(result["error"]["message"])
             if as_json:
                 _print(result)
             elif sink is None and "error" not in result:
                 _show_report(result)
-    finally:
-        if sink is not None:
-            sink.close()
     sys.exit(4 if found else 1 if failed else 0)
-
-
-def _append_to(out: Path) -> Any:
-    from countermark.writer import output_error
-
-    try:
-        return out.open("a", encoding="utf-8")
-    except OSError as error:
-        raise output_error(out, error) from None
 
 
 def _show_report(result: dict[str, Any]) -> None:
@@ -242,45 +231,75 @@ def moderate(
         Path | None, typer.Option("--input", help="Plain lines, or JSON lines with a prompt.", show_default=False)
     ] = None,
     policy: Annotated[str | None, typer.Option(help="A policy's name, or a policy file.", show_default=False)] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="embedded, openai:URL, or a model's folder or hub id.", show_default=False),
+    ] = None,
+    terms: Annotated[
+        Path | None, typer.Option(help="Further terms: category: phrase lines.", show_default=False)
+    ] = None,
+    allow: Annotated[Path | None, typer.Option(help="Phrases that are harmless here.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Add JSON lines to this file; a rerun goes on.", show_default=False)
+    ] = None,
+    fail_on: Annotated[str, typer.Option(help="Leave with 3 on refuse, review (either) or never.")] = "refuse",
+    audit: Annotated[Path | None, typer.Option(help="Log decisions here, without prompts.", show_default=False)] = None,
     as_json: Json = False,
 ) -> None:
     """Say of prompts whether they are allowed; refused prompts give exit code 3."""
-    from countermark.moderation import Moderator, read_prompts
+    from countermark.moderation import moderator_of
+    from countermark.moderation.lines import FAIL_ON, Tally, judge, read_batches, skip_finished, to_line
+    from countermark.outputs import LineFile
     from countermark.settings import load_settings
 
-    moderator = Moderator(policy or load_settings().policy)
+    if fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on takes one of {', '.join(FAIL_ON)}, not {fail_on!r}")
     if prompts and source is not None:
         raise UsageError("give prompts or --input, not both")
-    refused = failed = False
-    with _lines(prompts, source) as lines:
-        for fields, prompt in read_prompts(lines):
-            if prompt is None:
-                failed = True
-                _complain(fields["error"]["message"])
+    moderator = moderator_of(
+        load_settings(), "moderate", policy=policy, model=model, terms=terms, allow=allow, audit=audit
+    )
+    tally = Tally()
+    with _lines(prompts, source) as stream:
+        batches = read_batches(stream)
+        batches = skip_finished(batches, out, tally.add) if out is not None else batches
+        with LineFile(out) if out is not None else contextlib.nullcontext() as sink, _bar(source, out) as bar:
+            bar.update(tally.lines)
+            for entry, decision in judge(batches, moderator):
+                tally.add(decision.action if decision else None)
+                bar.update()
+                if sink is not None:
+                    sink.write(to_line(entry))
+                if decision is None:
+                    _complain(entry["error"]["message"])
                 if as_json:
-                    _print(fields)
-                continue
-            decision = moderator.check(prompt)
-            refused |= not decision.allowed
-            if as_json:
-                _print({**fields, **decision.to_json()})
-            else:
-                print(f"{decision.risk:.3f} {decision.explain()}")
-    sys.exit(1 if failed else 3 if refused else 0)
+                    _print(entry)
+                elif sink is None and decision is not None:
+                    print(f"{decision.risk:.3f} {decision.explain()}")
+    sys.exit(1 if tally.bad else 3 if tally.fails(fail_on) else 0)
 
 
 def _lines(prompts: list[str] | None, source: Path | None) -> Any:
-    import contextlib
-
     if prompts:  # an argument is one prompt, whatever line breaks or braces it holds
-        return contextlib.nullcontext(json.dumps({"prompt": text}) for text in prompts)
+        return io.BytesIO("\n".join(json.dumps({"prompt": text}) for text in prompts).encode())
     if source is None:
-        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]  # a TextIOWrapper
-        return contextlib.nullcontext(sys.stdin)
+        return contextlib.nullcontext(sys.stdin.buffer)
     try:
-        return source.open(encoding="utf-8", errors="surrogateescape")
+        return source.open("rb")
     except OSError as error:
         raise UsageError(f"{source}: {error.strerror}") from None
+
+
+def _bar(source: Path | None, out: Path | None) -> Any:
+    """A progress bar over prompts, on a terminal that shows no results."""
+    from tqdm import tqdm
+
+    total = None
+    if source is not None and source.is_file():
+        with source.open("rb") as lines:
+            total = sum(1 for line in lines if line.strip())
+    shown = out is not None or not sys.stdout.isatty()
+    return tqdm(desc="moderating", unit="prompt", total=total, disable=None if shown else True, leave=False)
 
 
 @keys_app.command("init")

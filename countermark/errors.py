@@ -11,7 +11,7 @@
     ├── SealFailed              1  watermarking, signing or verifying failed
     ├── StoreError              1  the manifest store cannot be opened or is damaged
     ├── BadKey                  1  a key, certificate or chain that cannot be used
-    ├── BadSettings             1  a settings or policy file with a mistake
+    ├── BadSettings             1  a settings, policy or terms file with a mistake
     ├── ModelUnavailable        1  an unknown or unloadable model
     └── WeightsMissing          1  a weights file is absent or is not the one expected
 
@@ -98,7 +98,7 @@ class BadKey(CountermarkError):
 
 
 class BadSettings(CountermarkError):
-    """A settings or policy file with a mistake in it."""
+    """A settings, policy or terms file with a mistake in it."""
 
 
 class ModelUnavailable(CountermarkError):

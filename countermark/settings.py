@@ -20,7 +20,10 @@ in ``settings.toml`` there; every key is optional::
     url = "postgresql+psycopg://user@host/db"   # default: SQLite in the home
 
     [moderation]
-    policy = "standard"           # a name, or a policy file
+    policy = "standard"           # a name, or a policy file (.toml)
+    model = "embedded"            # or openai:URL, or a model of Hugging Face: a folder or hub id
+    frames = "auto"               # whether finished videos are checked: auto (where the extra is installed), on, off
+    audit = "audit.jsonl"         # a line for each decision, without the prompt; none when absent
 """
 
 from __future__ import annotations
@@ -40,10 +43,11 @@ SHAPE: dict[str, dict[str, type]] = {
     "signing": {"chain": str, "key": str, "algorithm": str, "tsa_url": str},
     "trust": {"anchors": list},
     "store": {"url": str},
-    "moderation": {"policy": str},
+    "moderation": {"policy": str, "model": str, "frames": str, "audit": str},
 }
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 STRENGTHS = ("subtle", "standard", "strong")
+FRAMES = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ class Settings:
     anchors: tuple[Path, ...] = ()
     store_url: str | None = None
     policy: str = "standard"
+    moderation_model: str = "embedded"
+    frames: str = "auto"
+    audit: Path | None = None
 
     @property
     def store(self) -> str:
@@ -91,13 +98,15 @@ def load_settings() -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadSettings(f"{path}: {error}") from None
     _check(path, table)
-    marks, signing = table.get("watermark", {}), table.get("signing", {})
+    marks, signing, moderation = (table.get(section, {}) for section in ("watermark", "signing", "moderation"))
     if ("chain" in signing) != ("key" in signing):
         raise BadSettings(f"{path}: [signing] needs both chain and key")
     if signing.get("algorithm", "es256") not in ALGORITHMS:
         raise BadSettings(f"{path}: signing.algorithm must be one of {', '.join(ALGORITHMS)}")
     if marks.get("strength", "standard") not in STRENGTHS:
         raise BadSettings(f"{path}: watermark.strength must be one of {', '.join(STRENGTHS)}")
+    if moderation.get("frames", "auto") not in FRAMES:
+        raise BadSettings(f"{path}: moderation.frames must be one of {', '.join(FRAMES)}")
     return Settings(
         home=folder,
         watermark_keys=tuple(folder / name for name in marks.get("keys", [])),
@@ -108,8 +117,16 @@ def load_settings() -> Settings:
         tsa_url=signing.get("tsa_url"),
         anchors=tuple(folder / name for name in table.get("trust", {}).get("anchors", [])),
         store_url=table.get("store", {}).get("url"),
-        policy=table.get("moderation", {}).get("policy", "standard"),
+        policy=_named(folder, moderation.get("policy", "standard")),
+        moderation_model=_named(folder, moderation.get("model", "embedded")),
+        frames=moderation.get("frames", "auto"),
+        audit=folder / moderation["audit"] if "audit" in moderation else None,
     )
+
+
+def _named(folder: Path, name: str) -> str:
+    """What a name in the settings means: a file or folder of the home that is called so, else the name itself."""
+    return str(folder / name) if name and (folder / name).exists() else name
 
 
 def _check(path: Path, table: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Encoding of media files, through PyAV, and what goes wrong on a disk.
+"""Encoding of media files, through PyAV.
 
 Nothing here watermarks or signs: a writer's file is only for :mod:`countermark.provenance` to finish.
 """
@@ -6,7 +6,6 @@ Nothing here watermarks or signs: a writer's file is only for :mod:`countermark.
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,27 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from countermark.errors import BadMedia, OutputFailed
+from countermark.errors import BadMedia
 from countermark.media import Source, open_container
 
-__all__ = ["AudioFeed", "VideoWriter", "output_error"]
+__all__ = ["AudioFeed", "VideoWriter"]
 
 Frame = npt.NDArray[np.uint8]
-
-
-def output_error(path: Path, error: OSError) -> OutputFailed:
-    """The one-line error of a failed write."""
-    reason = {
-        errno.ENOSPC: "the disk is full",
-        errno.EFBIG: "the file would be too large",
-        errno.EDQUOT: "the quota is used up",
-        errno.EACCES: "no permission to write there",
-        errno.EPERM: "no permission to write there",
-        errno.EROFS: "the folder is read-only",
-        errno.ENOENT: "its folder does not exist",
-        errno.ENOTDIR: "its folder is not a folder",
-    }.get(error.errno or 0, error.strerror or type(error).__name__)
-    return OutputFailed(f"cannot write {path}: {reason}")
 
 
 class AudioFeed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,13 +14,13 @@ from typing import Any
 from countermark.detect.scan import scan
 from countermark.errors import BadMedia, CountermarkError, UsageError
 from countermark.media import EXTENSIONS
+from countermark.outputs import finished
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
-from countermark.writer import output_error
 
 __all__ = ["done_paths", "expand", "scan_many"]
 
-REPORT = b'{"schema"'  # how every line begins that scan writes
+REPORTS = "reports"  # what scan's files hold
 
 
 def expand(paths: Iterable[str]) -> list[Path]:
@@ -49,23 +48,11 @@ def _files_of(text: str) -> list[Path]:
 
 def done_paths(out: Path) -> dict[str, str]:
     """What an earlier run has reported to ``out``: verdicts by path, "" for a failure. A torn last line is cut off."""
-    if not out.exists():
-        return {}
-    done, good = {}, 0
-    try:
-        with out.open("r+b") as file:
-            for line in file:
-                if not line.endswith(b"\n") and line[: len(REPORT)] == REPORT[: len(line)]:
-                    break
-                report = json.loads(line)
-                path = str(report["path"])
-                done[path] = str(report.get("verdict", ""))
-                good += len(line)
-            file.truncate(good)
-    except OSError as error:
-        raise output_error(out, error) from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UsageError(f"{out} is not a file of reports") from None
+    done = {}
+    for report in finished(out, REPORTS):
+        if "path" not in report:
+            raise UsageError(f"{out} is not a file of {REPORTS}")
+        done[str(report["path"])] = str(report.get("verdict", ""))
     return done
 
 

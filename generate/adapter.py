@@ -8,8 +8,7 @@ user asks for nothing, the pipeline's own defaults stand.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from countermark.errors import ModelUnavailable, UsageError
 from countermark.generate.models import Request, Result
+from countermark.hub import best_device, first_line, quiet
 from countermark.torchvision_shim import mend_torchvision
 
 __all__ = ["DiffusersModel", "frames_of"]
@@ -62,17 +62,17 @@ class DiffusersModel:
             from diffusers import DiffusionPipeline
         except ImportError:
             raise ModelUnavailable("models other than embedded need: pip install 'countermark[diffusers]'") from None
-        device = device or _best_device()
+        device = device or best_device()
         if device.split(":")[0] not in DEVICES:
             raise UsageError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
         kind = dtype or ("float32" if device == "cpu" else "bfloat16")
         if kind not in ("float32", "float16", "bfloat16"):
             raise UsageError(f"dtype must be float32, float16 or bfloat16, not {kind!r}")
         try:
-            with _quiet():
+            with quiet("diffusers", "transformers"):
                 pipe = DiffusionPipeline.from_pretrained(name, dtype=getattr(torch, kind)).to(device)
         except Exception as error:
-            raise ModelUnavailable(f"the model {name!r} cannot be loaded: {_first_line(error)}") from None
+            raise ModelUnavailable(f"the model {name!r} cannot be loaded: {first_line(error)}") from None
         return cls(pipe, name)
 
     def generate(self, request: Request) -> Result:
@@ -101,12 +101,14 @@ class DiffusersModel:
         if "output_type" in self._takes:
             arguments["output_type"] = "np"
         try:
-            with _quiet(self.pipe):
+            with quiet("diffusers", "transformers"):
+                if hasattr(self.pipe, "set_progress_bar_config"):
+                    self.pipe.set_progress_bar_config(disable=True)
                 output = self.pipe(**arguments)
         except (ValueError, TypeError) as error:
-            raise UsageError(f"{self.version} refuses: {_first_line(error)}") from None
+            raise UsageError(f"{self.version} refuses: {first_line(error)}") from None
         except RuntimeError as error:  # out of memory, shapes that do not fit
-            raise ModelUnavailable(f"{self.version} failed: {_first_line(error)}") from None
+            raise ModelUnavailable(f"{self.version} failed: {first_line(error)}") from None
         return Result(frames_of(output)[0], fps)
 
     def _give(self, arguments: dict[str, Any], option: str, value: Any, *names: str) -> None:
@@ -168,19 +170,6 @@ def frames_of(output: Any) -> list[npt.NDArray[np.uint8]]:
     return clips
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
-
-
-def _best_device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def _picture(request: Request) -> Any:
     from PIL import Image
 
@@ -189,26 +178,3 @@ def _picture(request: Request) -> Any:
             return image.convert("RGB")
     except OSError as error:
         raise UsageError(f"the image {request.image} cannot be read: {error}") from None
-
-
-@contextmanager
-def _quiet(pipe: Any = None) -> Iterator[None]:
-    """Keeps the libraries' own bars and advice off the terminal: progress is ours to show."""
-    import logging
-
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    if pipe is not None and hasattr(pipe, "set_progress_bar_config"):
-        pipe.set_progress_bar_config(disable=True)
-    loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

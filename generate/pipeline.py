@@ -1,4 +1,4 @@
-"""The one path from a prompt to a file: moderation, then a model, then the seal.
+"""The one path from a prompt to a file: moderation, then a model, moderation of its frames, then the seal.
 
 Models return frames to these functions and know nothing of files; these functions hand the frames to
 :func:`countermark.provenance.seal_clip` and give back what it says. There is no way around either.
@@ -11,17 +11,26 @@ import inspect
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from countermark.errors import PromptRefused, UsageError
+import numpy as np
+import numpy.typing as npt
+
+from countermark.errors import ModelUnavailable, PromptRefused, UnsafeOutput, UsageError
 from countermark.generate.adapter import DiffusersModel, frames_of
 from countermark.generate.models import Request, VideoModel, load_model
-from countermark.moderation import Decision, moderate
+from countermark.moderation import Moderator, moderator_of
+from countermark.moderation.frames import FrameModel, check_frames, load_frame_model
 from countermark.provenance import Clip, Maker, Sealed, keys_of, seal_clip
 from countermark.settings import Settings, load_settings
 
 __all__ = ["generate", "protect"]
+
+UNCHECKED = (
+    "the finished frames were not checked: pip install 'countermark[safety]', or set frames = \"off\" in [moderation]"
+)
 
 
 def generate(
@@ -49,10 +58,11 @@ def generate(
     ``seconds`` and ``fps`` (frames per second), ``size`` (width, height in pixels), ``steps``, ``guidance`` and
     ``negative`` as in diffusers; ``seed`` is drawn when None, and reported. ``noise_mark``: mark the initial noise
     too, under the watermark key (:mod:`countermark.generate.noise_mark`). Raises PromptRefused before anything is
-    generated; UsageError, ModelUnavailable, SealFailed and the others of :mod:`countermark.errors`.
+    generated, and UnsafeOutput, with nothing written, when the finished frames are refused; UsageError,
+    ModelUnavailable, SealFailed and the others of :mod:`countermark.errors`.
     """
     settings = settings or load_settings()
-    _allow(prompt, settings)
+    gate = _Gate.of([prompt], settings, "generate")
     seed = secrets.randbits(31) if seed is None else seed
     if not 0 <= seed < 1 << 63:
         raise UsageError("seed must be between 0 and 2^63 - 1")
@@ -78,14 +88,16 @@ def generate(
             keys_of(settings, create=True)[0] if noise_mark else None,
         )
         result = maker.generate(request)
+    clip = Clip.of_array(result.frames, result.fps)
+    notes = gate.check(prompt, result.frames, result.fps)
     return seal_clip(
-        Clip.of_array(result.frames, result.fps),
+        clip,
         out,
         Maker(maker.name, maker.version),
         settings=settings,
         model=maker.name,
         seed=seed,
-        warnings=result.warnings,
+        warnings=result.warnings + notes,
     )
 
 
@@ -93,7 +105,8 @@ def protect(pipe: Any, *, settings: Settings | None = None) -> Callable[..., lis
     """Wraps a diffusers text-to-video pipeline: the same arguments, but what comes out is sealed files.
 
     The callable takes the pipeline's own arguments and ``output``, the mp4 to write (a number is added where a call
-    makes several videos), and returns one Sealed a video. Frames never leave it, and every prompt is moderated.
+    makes several videos), and returns one Sealed a video. Frames never leave it, and every prompt is moderated, as
+    are the frames of all videos before the first is written.
     """
     model = DiffusersModel(pipe, getattr(pipe, "name_or_path", None) or type(pipe).__name__)
     signature = inspect.signature(pipe.__call__)
@@ -107,31 +120,58 @@ def protect(pipe: Any, *, settings: Settings | None = None) -> Callable[..., lis
             raise UsageError("a protected pipeline needs its prompt as text, to moderate it")
         if bound.get("output_type") == "latent":
             raise UsageError("a protected pipeline gives sealed videos, never latents")
-        for text in texts:
-            _allow(text, chosen)
+        gate = _Gate.of(texts, chosen, "protect")
         given = pipe(*args, **kwargs)
         rate = bound.get("frame_rate") or bound.get("fps")
         fps = float(rate) if rate else model.usual_fps
         first = Path(output) if output is not None else _free_name(texts[0], secrets.randbits(31))
-        clips = frames_of(given)
-        outs = [first] + [first.with_stem(f"{first.stem}-{i}") for i in range(2, len(clips) + 1)]
+        videos = frames_of(given)
+        outs = [first] + [first.with_stem(f"{first.stem}-{i}") for i in range(2, len(videos) + 1)]
+        clips = [Clip.of_array(frames, fps) for frames in videos]
+        asked = "\n".join(texts)  # which video is which prompt's, only the pipeline knows
+        notes = [gate.check(texts[i] if len(texts) == len(videos) else asked, f, fps) for i, f in enumerate(videos)]
+        maker = Maker(model.name, model.version)
         return [
-            seal_clip(
-                Clip.of_array(clip, fps), out, Maker(model.name, model.version), settings=chosen, model=model.name
-            )
-            for clip, out in zip(clips, outs, strict=True)
+            seal_clip(clip, out, maker, settings=chosen, model=model.name, warnings=told)
+            for clip, out, told in zip(clips, outs, notes, strict=True)
         ]
 
     return protected
 
 
-def _allow(prompt: str, settings: Settings) -> Decision:
-    if not prompt.strip():
-        raise UsageError("the prompt is empty")
-    decision = moderate(prompt, policy=settings.policy)
-    if not decision.allowed:
-        raise PromptRefused(decision.explain(), decision)
-    return decision
+@dataclass(frozen=True)
+class _Gate:
+    """Moderation of one request, for what comes after its prompts have passed."""
+
+    moderator: Moderator
+    frames: FrameModel | None
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, prompts: list[str], settings: Settings, source: str) -> _Gate:
+        """Raises PromptRefused for prompts that do not pass, and ModelUnavailable for a check that cannot be made."""
+        if not all(prompt.strip() for prompt in prompts):
+            raise UsageError("the prompt is empty")
+        moderator = moderator_of(settings, source)
+        for decision in moderator.check_all(prompts):
+            if not decision.allowed:
+                raise PromptRefused(decision.explain(), decision)
+        model = load_frame_model() if settings.frames != "off" else None
+        if model is None and settings.frames == "on":
+            raise ModelUnavailable("the check of finished frames needs: pip install 'countermark[safety]'")
+        return cls(moderator, model, (UNCHECKED,) if model is None and settings.frames == "auto" else ())
+
+    def check(self, prompt: str, frames: npt.NDArray[np.uint8], fps: float) -> tuple[str, ...]:
+        """What the user should know about the frames of a video. Raises UnsafeOutput when they are refused."""
+        if self.frames is None:
+            return self.notes
+        policy, audit = self.moderator.policy, self.moderator.audit
+        decision = check_frames(frames, fps, policy, self.frames)
+        if audit is not None:
+            audit.add_frames(prompt, decision, policy.label, self.frames.name)
+        if decision.action == "refuse":
+            raise UnsafeOutput(f"the video was refused and not written: {decision.explain()}")
+        return (f"for review: {decision.explain()}",) if decision.action == "review" else ()
 
 
 def _free_name(prompt: str, seed: int) -> Path:

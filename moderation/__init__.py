@@ -9,8 +9,9 @@
     decision.explain()      # "allowed"
 
 :class:`Moderator` does the same for many prompts and from many threads, :func:`moderate_lines` for lines of text or
-JSON. Which score has which consequence stands in a policy (:func:`load_policy`). ``docs/moderation.md`` tells how
-scores are made and how often they are wrong.
+JSON. Which score has which consequence stands in a policy (:func:`load_policy`); which model has a say is
+:func:`load_model`'s. :mod:`.frames` looks at finished videos. ``docs/moderation.md`` tells how scores are made and how
+often they are wrong.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from countermark.moderation.audit import AuditLog
 from countermark.moderation.categories import CATEGORIES
 from countermark.moderation.decision import Decision, Reason
 from countermark.moderation.linear import Opinion, PromptModel
 from countermark.moderation.lines import moderate_lines, read_prompts, to_line
+from countermark.moderation.loading import load_model, moderator_of
 from countermark.moderation.moderator import Moderator
 from countermark.moderation.policy import FLOORS, POLICIES, CategoryPolicy, Policy, load_policy
+from countermark.moderation.terms import Term
 
 __all__ = [
     "CATEGORIES",
     "FLOORS",
     "POLICIES",
+    "AuditLog",
     "CategoryPolicy",
     "Decision",
     "Moderator",
@@ -36,9 +41,12 @@ __all__ = [
     "Policy",
     "PromptModel",
     "Reason",
+    "Term",
+    "load_model",
     "load_policy",
     "moderate",
     "moderate_lines",
+    "moderator_of",
     "read_prompts",
     "to_line",
 ]

@@ -94,7 +94,7 @@ class Decision:
 
 
 def printable(text: str) -> str:
-    """``text`` with lone surrogates replaced, so that it can be encoded as UTF-8."""
+    """``text``, of the same length, with lone surrogates replaced, so that it can be encoded as UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

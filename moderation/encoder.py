@@ -1,7 +1,7 @@
 """The learned encoder: a small multilingual transformer in ONNX Runtime, int8, without torch.
 
-``weights/encoder.onnx`` takes token ids (texts x tokens, 1 where none is, 0 before and 2 after a text) and gives
-``said``, a logit for each text and head, and ``told``, what each token adds to it: a logit is the mean of its tokens'
+``weights/encoder.onnx`` takes token ids (1 x tokens, 0 before and 2 after a text) and gives
+``said``, a logit for each head, and ``told``, what each token adds to it: a logit is the mean of its tokens'
 shares plus a bias, so the words that weigh most are known without asking twice. The first head says whether a text is
 harmful at all: its probability is ``sigmoid(slope * logit + offset)``. The others, a softmax, say of which category the
 harm would be: the likeliest one gets the whole probability, so that no harm passes for want of a name, and the others
@@ -36,9 +36,7 @@ VOCABULARY_SHA256: Final = ""
 
 LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
 OVERLAP: Final = 30
-BATCH: Final = 2048  # tokens of one run, those that fill up shorter texts included
 BOS: Final = 0
-PAD: Final = 1
 EOS: Final = 2
 _EXPLAINED: Final = 0.3  # probability from which the words that weigh most are looked up
 _FEWEST: Final = 4  # tokens of the piece that explains an opinion
@@ -67,6 +65,8 @@ class EncoderModel:
         """Opinions on folded texts of any length, in their order."""
         import numpy as np
 
+        if not texts:
+            return []
         cut = [list(_cut(self._pieces.encode(text))) for text in texts]
         said, told = self._run([piece for pieces in cut for piece in pieces])
         harmful = 1 / (1 + np.exp(-np.clip(self._slope * said[:, :1] + self._offset, -60, 60)))
@@ -93,21 +93,14 @@ class EncoderModel:
         return Opinion(probabilities, spans)
 
     def _run(self, pieces: list[list[int]]) -> tuple[NDArray[np.float32], list[Any]]:
-        """Logits of each piece, and the shares of its tokens."""
+        """Logits of each piece, and the shares of its tokens.
+
+        One at a time: int8 activations share a scale, so a piece's logits would depend on its neighbours in a batch.
+        """
         import numpy as np
 
-        said = np.zeros((len(pieces), len(self.heads)), np.float32)
-        told: list[Any] = [None] * len(pieces)
-        for chunk in _chunks([len(piece) + 2 for piece in pieces]):
-            width = max(len(pieces[i]) for i in chunk) + 2
-            ids = np.full((len(chunk), width), PAD, np.int64)
-            for row, i in enumerate(chunk):
-                ids[row, : len(pieces[i]) + 2] = [BOS, *pieces[i], EOS]
-            logits, shares = self._session.run(["said", "told"], {"ids": ids})
-            said[chunk] = logits
-            for row, i in enumerate(chunk):
-                told[i] = shares[row, 1 : len(pieces[i]) + 1]
-        return said, told
+        runs = [self._session.run(["said", "told"], {"ids": np.array([[BOS, *ids, EOS]])}) for ids in pieces]
+        return np.concatenate([said for said, _ in runs]), [told[0, 1:-1] for _, told in runs]
 
 
 def _starts(count: int) -> range:
@@ -117,18 +110,6 @@ def _starts(count: int) -> range:
 
 def _cut(ids: list[int]) -> Iterator[list[int]]:
     return (ids[start : start + LONGEST] for start in _starts(len(ids)))
-
-
-def _chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of texts of like length, as many as fit a run."""
-    chunk: list[int] = []
-    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if chunk and lengths[i] * (len(chunk) + 1) > BATCH:
-            yield chunk
-            chunk = []
-        chunk.append(i)
-    if chunk:
-        yield chunk
 
 
 def _places(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from countermark.errors import WeightsMissing
-from countermark.moderation.features import BUCKETS, features
+from countermark.moderation.features import BUCKETS, Features, features_of
 from countermark.weights import pinned
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class PromptModel(Protocol):
     def languages(self) -> frozenset[str]:
         """ISO 639-1 codes."""
 
-    def judge(self, text: str) -> Opinion:
-        """Opinion on a folded text of any length."""
+    def judge(self, texts: Sequence[str]) -> list[Opinion]:
+        """Opinions on folded texts of any length, in their order; what is said of one does not depend on the others."""
 
 
 class LinearModel:
@@ -71,20 +71,31 @@ class LinearModel:
         self._slope: NDArray[np.float32] = tensors["slope"]
         self._offset: NDArray[np.float32] = tensors["offset"]
 
-    def judge(self, text: str) -> Opinion:
-        """Opinion on a folded text; only the first ``features.LONGEST`` characters are read."""
-        found = features(text)
+    def judge(self, texts: Sequence[str]) -> list[Opinion]:
+        """Opinions on folded texts; only the first ``features.LONGEST`` characters of each are read."""
+        import numpy as np
+
+        if not texts:
+            return []
+        found = features_of(texts)
+        owners = np.repeat(np.arange(len(found)), [len(one.buckets) for one in found])
+        values = np.concatenate([one.values for one in found])
+        rows = self._weights[:, np.concatenate([one.buckets for one in found])] * values
+        # bincount adds in order and in double precision: no sum depends on which texts stand beside it
+        sums = np.stack([np.bincount(owners, weights=row, minlength=len(found)) for row in rows])
+        logits = self._slope[:, None] * (sums * self._scale[:, None] + self._bias[:, None]) + self._offset[:, None]
+        return [self._opinion(one, column) for one, column in zip(found, logits.T.tolist(), strict=True)]
+
+    def _opinion(self, found: Features, logits: list[float]) -> Opinion:
         if not found.words:
             return Opinion(dict.fromkeys(self.heads, 0.0), {})
-        sums = self._weights[:, found.buckets].astype("float32") @ found.values
-        logits = self._slope * (sums * self._scale + self._bias) + self._offset
-        probabilities = {head: _sigmoid(float(z)) for head, z in zip(self.heads, logits, strict=True)}
+        probabilities = {head: _sigmoid(z) for head, z in zip(self.heads, logits, strict=True)}
         most = probabilities.get(ANY, 1.0)  # no category is likelier than harm of any kind
         probabilities = {head: min(probability, most) for head, probability in probabilities.items()}
         spans = {h: self._span(i, found) for i, h in enumerate(self.heads) if probabilities[h] >= 0.3}
         return Opinion(probabilities, spans)
 
-    def _span(self, head: int, found: Any) -> tuple[int, int]:
+    def _span(self, head: int, found: Features) -> tuple[int, int]:
         """The few words in a row whose n-grams speak most for a head."""
         import numpy as np
 

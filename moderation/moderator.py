@@ -1,8 +1,9 @@
-"""From a prompt to a :class:`Decision`.
+"""From prompts to a :class:`Decision` each.
 
 1. The text is cut into overlapping pieces of ``PIECE`` characters, so that cost stays linear.
-2. Each piece gives its views (:mod:`.views`); each view is judged by the rules. The model judges the plainest one, and
-   the last view of a source where a rule fired in it. Harmless idioms are blanked out for it.
+2. Each piece gives its views (:mod:`.views`); each view is judged by the rules, and by an operator's own terms
+   (:mod:`.custom`). The model judges the plainest one, and the last view of a source where a rule fired in it. Harmless
+   idioms and allowed phrases are blanked out for it. It is asked about many views at once, whosever prompt they are of.
 3. A category's score is the highest of its rules' and of the model's probability, which is discounted in languages
    that it was not trained for.
 4. The policy's thresholds turn scores into flags, and the strongest action of a flagged category decides.
@@ -10,94 +11,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from countermark.errors import UsageError
+from countermark.moderation.audit import AuditLog
 from countermark.moderation.categories import CATEGORIES, strongest
+from countermark.moderation.custom import Allowed, Custom
 from countermark.moderation.decision import Decision, Reason
 from countermark.moderation.language import UNKNOWN, identify
-from countermark.moderation.linear import ANY, PromptModel, load_linear
+from countermark.moderation.linear import ANY, Opinion, PromptModel, load_linear
 from countermark.moderation.mapped import MappedText, whole
-from countermark.moderation.policy import Policy, load_policy
+from countermark.moderation.policy import FLOORS, Policy, load_policy
 from countermark.moderation.rules import RuleBook, load_rules
-from countermark.moderation.views import View, views
+from countermark.moderation.views import View
 
 __all__ = ["Moderator"]
 
 PIECE: Final = 2000  # characters
 OVERLAP: Final = 200
+BATCH: Final = 64  # views that the model judges at once
 UNTRAINED: Final = 0.5  # what the model's probability is multiplied with in languages it does not know
 MOST_REASONS: Final = 3  # of one category
 LEAST: Final = 0.3  # score from which a reason is told
 
 
+@dataclass
+class _Case:
+    """One prompt while it is judged: the strongest reason of each category and rule so far, and the risk."""
+
+    text: str
+    language: str
+    confidence: float
+    by_rules: dict[tuple[str, str], Reason] = field(default_factory=dict)
+    by_model: dict[tuple[str, str], Reason] = field(default_factory=dict)
+    risk: float = 0.0
+
+    def reasons(self) -> list[Reason]:
+        """The strongest first; where two are equal, rules before the model."""
+        return sorted([*self.by_rules.values(), *self.by_model.values()], key=lambda reason: -reason.score)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A view for the model to judge: ``text`` is the view's, of the same length, without what is not to count.
+
+    ``floors`` is whether the answer counts for the categories that a policy cannot loosen, ``others`` for the rest.
+    """
+
+    case: _Case
+    view: View
+    text: str
+    floors: bool = True
+    others: bool = True
+
+
 class Moderator:
     """Judges prompts under one policy. Safe to share between threads: nothing in it changes after it is made.
 
-    ``policy`` is a ready policy's name, a TOML file or a :class:`Policy`; ``model`` replaces the embedded model.
-    Raises :class:`countermark.errors.BadSettings` and :class:`countermark.errors.WeightsMissing`.
+    ``policy`` is a ready policy's name, a TOML file or a :class:`Policy`; ``model`` replaces the embedded model;
+    ``audit`` gets a line for each decision. Raises :class:`countermark.errors.BadSettings` and
+    :class:`countermark.errors.WeightsMissing`.
     """
 
-    def __init__(self, policy: str | Path | Policy = "standard", *, model: PromptModel | None = None) -> None:
+    def __init__(
+        self,
+        policy: str | Path | Policy = "standard",
+        *,
+        model: PromptModel | None = None,
+        audit: AuditLog | None = None,
+    ) -> None:
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self._model: PromptModel = model if model is not None else load_linear()
         self._rules: RuleBook = load_rules()
+        self._custom = Custom(self.policy.terms, self.policy.allow)
+        self.audit = audit
 
     def check(self, text: str) -> Decision:
-        """Judge one prompt of any length and content. Raises nothing for any ``str``."""
-        language, confidence = identify(text)
-        best: dict[tuple[str, str], Reason] = {}
-        risk = 0.0
-        for piece in _pieces(text):
-            reasons, piece_risk = self._piece(piece, language)
-            risk = max(risk, piece_risk)
-            for reason in reasons:
-                key = (reason.category, reason.rule)
-                if key not in best or reason.score > best[key].score:
-                    best[key] = reason
-        told = [
-            replace(reason, text=text[slice(*reason.span)])
-            for reason in sorted(best.values(), key=lambda reason: -reason.score)
-        ]
-        return self._decide(told, risk, language, confidence)
+        """Judge one prompt of any length and content.
 
-    def _piece(self, piece: MappedText, language: str) -> tuple[list[Reason], float]:
-        lexicon = self._rules.lexicon
-        found: list[Reason] = []
-        opinions: list[Reason] = []
-        risk = 0.0
-        for i, view in enumerate(views(piece, lexicon.known, lexicon.common)):
-            scan = lexicon.scan(view.mapped)
-            hits = self._rules.check(scan, view.name)
-            found += hits
-            if i == 0 or (view.final and hits):
-                said, any_harm = self._ask(view, self._rules.masked(scan), language)
-                opinions += said
-                risk = max(risk, any_harm)
-        return found + opinions, risk
+        Raises nothing for any ``str``, unless a model that is not embedded fails
+        (:class:`countermark.errors.ModelUnavailable`) or the audit log cannot be written (OutputFailed).
+        """
+        return next(self.check_all([text]))
 
-    def _ask(self, view: View, text: str, language: str) -> tuple[list[Reason], float]:
-        """The model's reasons and its risk for one view; ``text`` is the view's without idioms, of the same length."""
-        if not text.strip():
-            return [], 0.0
-        opinion = self._model.judge(text)
-        trusted = language == UNKNOWN or language in self._model.languages
+    def check_all(self, texts: Iterable[str], batch: int = BATCH) -> Iterator[Decision]:
+        """Judge many prompts, in order: for each what :meth:`check` says, but quicker.
+
+        ``batch`` is how many views the model is asked about at once; at most as many prompts are read ahead of the
+        decision that is asked for. Raises as :meth:`check`, and UsageError for a batch below 1.
+        """
+        if batch < 1:
+            raise UsageError("a batch holds at least 1 prompt")
+        return self._decided(texts, batch)
+
+    def _decided(self, texts: Iterable[str], batch: int) -> Iterator[Decision]:
+        waiting: list[_Case] = []
+        questions: list[_Question] = []
+        for text in texts:
+            case = _Case(text, *identify(text))
+            waiting.append(case)
+            for piece in _pieces(text):
+                questions += self._read(piece, case)
+                if len(questions) >= batch:
+                    self._ask(questions, batch)
+                    questions = []
+            if not questions or len(waiting) >= batch:
+                self._ask(questions, batch)
+                yield from map(self._decide, waiting)
+                waiting, questions = [], []
+        self._ask(questions, batch)
+        yield from map(self._decide, waiting)
+
+    def _read(self, piece: MappedText, case: _Case) -> Iterator[_Question]:
+        """Lets the rules judge a piece, and yields what the model is to be asked about it."""
+        for i, view in enumerate(self._custom.views(piece, self._rules.lexicon)):
+            scan = self._rules.lexicon.scan(view.mapped)
+            allowed = self._custom.allowed(view)
+            hits = self._rules.check(scan, view.name, allowed.words) + self._custom.check(view, allowed)
+            for reason in hits:
+                _keep(case.by_rules, reason)
+            if _judged(view, first=i == 0, fired=bool(hits or allowed.words)):
+                yield from _questions(case, view, self._rules.masked(scan), allowed)
+
+    def _ask(self, questions: Sequence[_Question], batch: int) -> None:
+        """Has the model judge views, and adds its reasons and its risk to their cases."""
+        for start in range(0, len(questions), batch):
+            asked = questions[start : start + batch]
+            opinions = self._model.judge([question.text for question in asked])
+            for question, opinion in zip(asked, opinions, strict=True):
+                self._note(question, opinion)
+
+    def _note(self, question: _Question, opinion: Opinion) -> None:
+        case, view = question.case, question.view
+        trusted = case.language == UNKNOWN or case.language in self._model.languages
         factor = 1.0 if trusted else UNTRAINED
-        reasons: list[Reason] = []
         for category, probability in opinion.probabilities.items():
-            if category == ANY or probability <= 0:
+            counts = question.floors if category in FLOORS else question.others
+            if category == ANY or probability <= 0 or not counts:
                 continue
-            start, end = opinion.spans.get(category, (0, len(text)))
+            start, end = opinion.spans.get(category, (0, len(question.text)))
             words = view.mapped.text[start:end]
             if not words:
-                start, end, words = 0, len(text), view.mapped.text
+                start, end, words = 0, len(question.text), view.mapped.text
             span = view.mapped.span(start, end)
-            reasons.append(Reason(category, span, view.name, self._model.name, probability * factor, "", words))
-        return reasons, opinion.probabilities.get(ANY, 0.0) * factor
+            _keep(case.by_model, Reason(category, span, view.name, self._model.name, probability * factor, "", words))
+        if question.others:
+            case.risk = max(case.risk, opinion.probabilities.get(ANY, 0.0) * factor)
 
-    def _decide(self, reasons: list[Reason], risk: float, language: str, confidence: float) -> Decision:
+    def _decide(self, case: _Case) -> Decision:
+        reasons = case.reasons()
         scores = dict.fromkeys(CATEGORIES, 0.0)
         for reason in reasons:
             scores[reason.category] = max(scores[reason.category], reason.score)
@@ -106,17 +171,43 @@ class Moderator:
             key=lambda category: -scores[category],
         )
         action = strongest([self.policy.categories[category].action for category in flagged])
-        return Decision(
+        decision = Decision(
             allowed=action != "refuse",
             action=action,
-            risk=max(risk, *scores.values()),
+            risk=max(case.risk, *scores.values()),
             flagged=tuple(flagged),
             scores=scores,
-            reasons=tuple(_told(reasons, flagged)),
+            reasons=tuple(replace(reason, text=case.text[slice(*reason.span)]) for reason in _told(reasons, flagged)),
             policy=self.policy.label,
-            language=language,
-            language_confidence=confidence,
+            language=case.language,
+            language_confidence=case.confidence,
         )
+        if self.audit is not None:
+            self.audit.add(case.text, decision, self._model.name)
+        return decision
+
+
+def _keep(best: dict[tuple[str, str], Reason], reason: Reason) -> None:
+    key = (reason.category, reason.rule)
+    if key not in best or reason.score > best[key].score:
+        best[key] = reason
+
+
+def _judged(view: View, *, first: bool, fired: bool) -> bool:
+    """Whether the model reads a view."""
+    return first or (view.final and fired)
+
+
+def _questions(case: _Case, view: View, text: str, allowed: Allowed) -> Iterator[_Question]:
+    """What to ask about a view; ``text`` is the view's without idioms. Allowed phrases excuse nothing with a floor."""
+    without = allowed.blanked(text)
+    if without == text:
+        asked = [_Question(case, view, text)]
+    else:
+        asked = [_Question(case, view, text, others=False), _Question(case, view, without, floors=False)]
+    for question in asked:
+        if question.text.strip():
+            yield question
 
 
 def _told(reasons: list[Reason], flagged: list[str]) -> Iterator[Reason]:

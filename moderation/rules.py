@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -19,6 +20,7 @@ from countermark.errors import BadSettings
 from countermark.moderation.categories import CATEGORIES
 from countermark.moderation.decision import Reason
 from countermark.moderation.lexicon import RULES_FILE, Hit, Lexicon, Scan, load_lexicon, read_tables
+from countermark.moderation.policy import FLOORS
 
 __all__ = ["Rule", "RuleBook", "load_rules"]
 
@@ -50,16 +52,24 @@ class RuleBook:
         self.rules = tuple(rules)
         self.lexicon = lexicon
         self._negatable = frozenset(negatable)
-        for rule in self.rules:
+        self._beginning: dict[str, list[int]] = {}  # the rules whose first part has a group
+        for i, rule in enumerate(self.rules):
             _check(rule, lexicon)
+            for group in rule.all[0]:
+                self._beginning.setdefault(group, []).append(i)
 
-    def check(self, scan: Scan, view: str) -> list[Reason]:
-        """The strongest place of each rule that fires in one view; ``Reason.text`` is left to the caller."""
-        hits = self._without_idioms(scan.hits)
-        hits = self._without_negated(hits)
+    def check(self, scan: Scan, view: str, allowed: AbstractSet[int] = frozenset()) -> list[Reason]:
+        """The strongest place of each rule that fires in one view; ``Reason.text`` is left to the caller.
+
+        ``allowed`` are numbers of words that an operator's allowed phrases cover. Hits on them count only for the
+        categories in ``FLOORS``; they still excuse, so that an allowed phrase never makes a rule fire.
+        """
+        hits = self._without_negated(self._without_idioms(scan.hits))
+        rest = _without(hits, allowed) if allowed else hits
         reasons: list[Reason] = []
-        for rule in self.rules:
-            found = _fires(rule, hits)
+        for i in sorted({i for group in hits for i in self._beginning.get(group, ())}):
+            rule = self.rules[i]
+            found = _fires(rule, hits if rule.category in FLOORS else rest, hits)
             if found is not None:
                 first, last = found
                 span, words = scan.span(first, last), scan.words(first, last)
@@ -102,12 +112,22 @@ class RuleBook:
         }
 
 
-def _fires(rule: Rule, hits: Mapping[str, Sequence[Hit]]) -> tuple[int, int] | None:
+def _without(hits: Mapping[str, Sequence[Hit]], words: AbstractSet[int]) -> dict[str, list[Hit]]:
+    """The hits that do not stand wholly on ``words``."""
+    return {
+        group: [hit for hit in found if not all(n in words for n in range(hit.first, hit.last + 1))]
+        for group, found in hits.items()
+    }
+
+
+def _fires(
+    rule: Rule, hits: Mapping[str, Sequence[Hit]], excusing: Mapping[str, Sequence[Hit]]
+) -> tuple[int, int] | None:
     """First and last word of the rule's first place, or None."""
     parts = [_merged(part, hits) for part in rule.all]
     if not all(parts):
         return None
-    excuses = _merged(rule.unless, hits)
+    excuses = _merged(rule.unless, excusing)
     for hit in parts[0]:
         used = [hit]
         for part in parts[1:]:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from countermark.errors import BadMedia, CountermarkError, SealFailed, UsageError
 from countermark.media import MIME, Source, Timed, open_source, sha256_of
+from countermark.outputs import output_error
 from countermark.provenance.clip import Clip
 from countermark.provenance.credentials import inspect
 from countermark.provenance.fingerprint import Fingerprint, FingerprintMaker
@@ -34,7 +35,6 @@ from countermark.provenance.store import Entry, Store
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Embedder, Key, Reader, best_payload, resemblance
-from countermark.writer import output_error
 
 __all__ = ["Medium", "Sealed", "seal", "seal_clip"]
 

@@ -26,6 +26,22 @@ def test_paths_are_relative_to_the_home(home: Path):
     assert settings.anchors == (home / "r.pem",)
 
 
+def test_moderation_can_be_set(home: Path):
+    plain = load_settings()
+    assert (plain.policy, plain.moderation_model, plain.frames, plain.audit) == ("standard", "embedded", "auto", None)
+    _write(home, '[moderation]\npolicy = "eu"\nmodel = "some/model"\nframes = "on"\naudit = "log.jsonl"\n')
+    settings = load_settings()
+    assert (settings.policy, settings.moderation_model, settings.frames) == ("eu", "some/model", "on")
+    assert settings.audit == home / "log.jsonl"
+    _write(home, '[moderation]\npolicy = "own.toml"\nmodel = "guard"\naudit = "/abs/log.jsonl"\n')
+    assert (load_settings().policy, load_settings().moderation_model) == ("own.toml", "guard")
+    (home / "own.toml").touch()
+    (home / "guard").mkdir()
+    settings = load_settings()
+    assert (settings.policy, settings.moderation_model) == (str(home / "own.toml"), str(home / "guard"))
+    assert settings.audit == Path("/abs/log.jsonl")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -36,6 +52,8 @@ def test_paths_are_relative_to_the_home(home: Path):
         ("[watermark]\nstrength = 4\n", "must be a str"),
         ("[watermark]\nstrength = 'loud'\n", "subtle, standard, strong"),
         ("[trust]\nanchors = [1]\n", "list of strings"),
+        ("[moderation]\nframes = 'sometimes'\n", "auto, on, off"),
+        ("[moderation]\nmodel = 3\n", "must be a str"),
         ("[signing]\nchain = 'c.pem'\n", "both chain and key"),
         ("[signing]\nchain = 'c'\nkey = 'k'\nalgorithm = 'rsa'\n", "es256"),
     ],

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countermark.moderation import CATEGORIES, Moderator, to_line
+from countermark.errors import BadSettings
+from countermark.moderation import CATEGORIES, Moderator, Opinion, load_policy, to_line
 from countermark.moderation.folding import clean
+from countermark.moderation.lines import LONGEST, judge, read_batches
 from countermark.moderation.mapped import whole
 from countermark.moderation.moderator import PIECE, _pieces
+from countermark.moderation.terms import parse_allowed, parse_terms
+
+
+class Silent:
+    """A model that finds nothing, so that these tests are about what stands around it."""
+
+    name = "silent"
+    languages = frozenset({"en"})
+
+    def judge(self, texts: Sequence[str]) -> list[Opinion]:
+        return [Opinion({}, {}) for _ in texts]
+
 
 BOMBS: dict[str, Callable[[], str]] = {
     "empty": lambda: "",
@@ -84,6 +100,96 @@ def test_any_text_gives_a_decision(moderator: Moderator, text: str) -> None:
 @given(before=st.text(max_size=40), after=st.text(max_size=40))
 def test_words_around_do_not_hide_it(moderator: Moderator, before: str, after: str) -> None:
     assert not moderator.check(f"{before} . a nude video of a famous singer . {after}").allowed
+
+
+LINES: dict[str, Callable[[], bytes]] = {
+    "nothing": lambda: b"",
+    "blank lines": lambda: b" \r\n\n\t\n" * 1000,
+    "a byte order mark alone": lambda: b"\xef\xbb\xbf",
+    "no last line break": lambda: b"a cat\na dog",
+    "line breaks of Windows": lambda: b'{"prompt": "a cat"}\r\na dog\r\n',
+    "no UTF-8": lambda: b"\xff\xfea\x00 \x00c\x00\n\x80\xff\n",
+    "NUL": lambda: b'a \x00 cat\n{"prompt": "a \\u0000 cat"}\n',
+    "lone surrogates": lambda: b'{"prompt": "\\ud800", "\\udfff": ["\\ud800"]}\n',
+    "deep objects": lambda: b'{"prompt": "a", "x": ' + b'{"a":' * 500 + b"1" + b"}" * 501 + b"\n",
+    "deeper lists": lambda: b'{"prompt": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+    "lists deep enough to be read": lambda: b'{"prompt": "a", "x": ' + b"[" * 700 + b"]" * 700 + b"}\n",
+    "many brackets that are text": lambda: b'{"prompt": "' + b"[{" * 5_000 + b'"}\n',
+    "a huge field": lambda: b'{"prompt": "a cat", "x": "' + b"y" * 3_000_000 + b'"}\n',
+    "many fields": lambda: json.dumps({"prompt": "a cat", **{f"f{i}": i for i in range(20_000)}}).encode(),
+    "a huge number": lambda: b'{"prompt": "a cat", "x": ' + b"9" * 10_000 + b"}\n",
+    "numbers that are none": lambda: b'{"prompt": "a", "x": NaN}\n{"prompt": "a", "x": -Infinity}\n',
+    "a number too large": lambda: b'{"prompt": "a", "x": 1e999}\n',
+    "a field twice": lambda: b'{"prompt": 3, "prompt": "a cat"}\n',
+    "our own fields": lambda: b'{"prompt": "a cat", "schema": "x", "allowed": 0, "error": 1, "reasons": {}}\n',
+    "a line of three megabytes": lambda: b"a cat walks " * 250_000,
+    "a line too long": lambda: b"a" * (LONGEST + 1) + b"\na cat\n",
+    "the longest line": lambda: b" " * (LONGEST - 5) + b"a cat\nb\n",
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_hostile_lines_are_judged_or_named(name: str) -> None:
+    """Every line that is not blank gives one object, which is JSON for any reader."""
+    stream = io.BytesIO(LINES[name]())
+    moderator = Moderator("standard", model=Silent())
+    found = list(judge(read_batches(stream), moderator))
+    for entry, decision in found:
+        line = to_line(entry)
+        assert json.loads(line.encode(), parse_constant=pytest.fail) == entry
+        assert line.startswith('{"schema"')
+        assert (decision is None) == (isinstance(entry.get("error"), dict))
+    lines = [line for line in stream.getvalue().removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
+    assert len(found) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("deep objects", "nested"),
+        ("deeper lists", "JSON"),
+        ("lists deep enough to be read", "nested"),
+        ("a huge number", "digits"),
+        ("numbers that are none", "NaN"),
+        ("a number too large", "too large"),
+        ("a line too long", "longer"),
+    ],
+)
+def test_lines_that_cannot_be_are_named(name: str, says: str) -> None:
+    entry, decision = next(judge(read_batches(io.BytesIO(LINES[name]())), Moderator("standard", model=Silent())))
+    assert decision is None
+    assert "line 1 " in entry["error"]["message"]
+    assert says in entry["error"]["message"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.binary(max_size=200), cut=st.integers(1, 40))
+def test_any_bytes_are_lines(data: bytes, cut: int) -> None:
+    """However they come in: in one piece, or a few bytes at a time."""
+
+    class Slow(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            return super().read(cut)
+
+    moderator = Moderator("standard", model=Silent())
+    whole_run = [to_line(entry) for entry, _ in judge(read_batches(io.BytesIO(data)), moderator)]
+    assert [to_line(entry) for entry, _ in judge(read_batches(Slow(data)), moderator)] == whole_run
+    assert all(json.loads(line) for line in whole_run)
+
+
+@settings(max_examples=60, deadline=None)
+@given(phrase=st.text(max_size=30), text=st.text(max_size=60))
+def test_any_phrase_is_a_term_or_an_error(phrase: str, text: str) -> None:
+    """Signs of patterns and formats mean nothing in own terms, and nothing crashes."""
+    try:
+        policy = replace(
+            load_policy("standard"), terms=parse_terms([f"ip: {phrase}"], "t"), allow=parse_allowed([phrase], "a")
+        )
+    except BadSettings as error:
+        assert "\n" not in str(error)
+        return
+    decision = Moderator(policy, model=Silent()).check(f"{text} {phrase} {text}")
+    assert json.loads(to_line(decision.to_json()))["schema"] == 1
 
 
 def test_same_text_same_decision(moderator: Moderator, all_benign: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from typing import Any
 
@@ -44,17 +45,20 @@ def test_first_line_may_have_a_byte_order_mark() -> None:
     assert list(read_prompts(["\ufeffa cat\n"])) == [({"prompt": "a cat"}, "a cat")]
 
 
-def test_lines_are_read_one_at_a_time(moderator: Moderator) -> None:
+def test_no_more_lines_are_read_than_a_batch_holds(moderator: Moderator) -> None:
+    """What holds memory constant, however many lines there are."""
     taken: list[int] = []
 
     def lines() -> Any:
-        for number in range(100):
+        for number in itertools.count():
             taken.append(number)
             yield f"cat number {number}\n"
 
-    stream = moderate_lines(lines(), moderator)
-    next(stream)
-    assert taken == [0]
+    stream = moderate_lines(lines(), moderator, batch=10)
+    assert next(stream)["prompt"] == "cat number 0"
+    assert len(taken) == 10
+    assert [next(stream)["prompt"] for _ in range(10)][-1] == "cat number 10"
+    assert len(taken) == 20
 
 
 def test_output_can_always_be_encoded(moderator: Moderator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -58,11 +59,12 @@ def test_model_card_stands_beside_the_weights() -> None:
 
 def test_model_tells_harm_from_benign() -> None:
     model = load_linear()
-    harm = model.judge("explicit nude woman having sex, pornography, naked breasts").probabilities
-    benign = model.judge("a train crosses a bridge in the mountains, drone shot").probabilities
+    texts = ["explicit nude woman having sex, pornography, naked breasts", "a train crosses a bridge, drone shot", ""]
+    harm, benign, nothing = (opinion.probabilities for opinion in model.judge(texts))
     assert harm["any"] > 4 * benign["any"]
     assert harm["sexual"] > 4 * benign["sexual"]
-    assert model.judge("").probabilities == dict.fromkeys(model.heads, 0.0)
+    assert nothing == dict.fromkeys(model.heads, 0.0)
+    assert model.judge([]) == []
 
 
 def test_features_are_fixed() -> None:
@@ -85,8 +87,8 @@ class Fixed:
     name = "fixed"
     languages = frozenset({"en"})
 
-    def judge(self, text: str) -> Opinion:
-        return Opinion({"hate": 0.9, "any": 0.95}, {"hate": (0, 3)})
+    def judge(self, texts: Sequence[str]) -> list[Opinion]:
+        return [Opinion({"hate": 0.9, "any": 0.95}, {"hate": (0, 3)}) for _ in texts]
 
 
 def test_another_model_can_be_plugged_in() -> None:
