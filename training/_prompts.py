@@ -21,9 +21,10 @@ from countermark.moderation.linear import ANY
 from countermark.moderation.mapped import whole
 from countermark.training.moderation import LICENSED, head_of
 
-__all__ = ["HEADS", "Example", "capped", "folded", "mixed", "own_examples", "part_of", "public_examples"]
+__all__ = ["HEADS", "PARTS", "Example", "capped", "folded", "mixed", "own_examples", "part_of", "public_examples"]
 
 HEADS: Final = (ANY, *(category for category in CATEGORIES if category != "sexual_minors"))
+PARTS: Final = 7  # of the own rows' groups; part 0 is never trained on
 OWN: Final = Path(__file__).parent / "prompts"
 _TAXONOMIES: Final = {"self_harm": "self_harm", "harassment": "harassment", "privacy": "privacy"}
 

@@ -33,10 +33,9 @@ from countermark.training._encoder import start
 from countermark.training._encoder_export import quantise, vocabulary
 from countermark.training._encoder_fit import Recipe, Tokenise, fit, logits_of
 from countermark.training._pieces import choose
-from countermark.training._prompts import HEADS, Example, capped, own_examples, part_of, public_examples
+from countermark.training._prompts import HEADS, PARTS, Example, capped, own_examples, part_of, public_examples
 from countermark.training.moderation import COMMENTS, LICENSED, PRIOR
 
-PARTS: Final = 7  # part 0 of the own rows is never trained on
 HARMFUL, HARMLESS = 300, 1500  # rows of a source, language and set of heads at most
 QUIET: Final = {"davidson2017": 0.4, "xsafety": 0.4}  # sources whose labels are often wrong weigh less
 PUBLIC: Final = 0.7  # weight of a public row beside an own one
