@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -63,12 +64,12 @@ def main(argv: list[str]) -> int:
         names = args.attacks.split(";") if args.attacks else list(ATTACKS)
         print(_attacks(clips(), names, Kept(args.out)))
     if "lengths" in parts:
-        print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS))
+        print(_lengths(clips(), LENGTHS[:1] if args.small else LENGTHS, Kept(args.out)))
     if "stills" in parts:
         print(_stills(clips()))
         print(_screenshots(clips()))
     if "foreign" in parts:
-        print(_foreign(clips(), 4 if args.small else args.readings))
+        print(_foreign(clips, 4 if args.small else args.readings, Kept(args.out)))
     if "cost" in parts:
         print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
     if "others" in parts and (others := methods()):
@@ -120,32 +121,42 @@ def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
     }
 
 
-def _foreign(clips: Iterable[Clip], readings: int) -> str:
+def _foreign(clips: Callable[[], Iterable[Clip]], readings: int, kept: Kept) -> str:
     """Readings under keys that nobody marked with: of unmarked clips, and of clips that another key marked.
 
     One reading in ten searches as thoroughly as it can, the others look at the canvas as it is.
     """
-    chosen = list(clips)
+    each = -(-readings // (2 * sum(1 for _ in clips())))
     least: dict[tuple[str, str], list[float]] = defaultdict(list)
     found: dict[tuple[str, str], int] = defaultdict(int)
-    for number, clip in enumerate(chosen):
-        for what, frames in (("unmarked", clip.frames), ("marked with another key", mark(clip))):
-            reader = Reader()
-            for index, frame in enumerate(frames):
-                reader.add(frame, index / clip.fps)
-            for count in range(-(-readings // (2 * len(chosen)))):
-                key = Key(hashlib.sha256(f"foreign {what} {number} {count}".encode()).digest())
-                thorough = count % 10 == 0
-                reading = reader.read(key, thorough=thorough)
-                row = what, "thorough" if thorough else "as it is"
-                least[row].append(reading.p_value)
-                found[row] += reading.detected
+    for clip in clips():
+        for what in ("unmarked", "marked with another key"):
+            entry = kept.get(clip.name, f"{what}, {each} foreign keys", partial(_unasked, clip, what, each))
+            for how in ("thorough", "as it is"):
+                least[what, how] += entry[how]
+                found[what, how] += entry[f"found, {how}"]
     rows = []
     for row, values in least.items():
         ordered = np.sort(values)
         low = [str(int(np.sum(ordered <= level))) for level in (1e-1, 1e-2, 1e-3)]
         rows.append([*row, str(len(values)), str(found[row]), f"{ordered[0]:.1e}", *low])
     return table(["clips", "search", "readings", "detected", "least p", "p <= .1", "<= .01", "<= .001"], rows) + "\n"
+
+
+def _unasked(clip: Clip, what: str, count: int) -> dict[str, Any]:
+    """P-values of ``count`` readings of a clip under keys of nobody's, and how many of them found something."""
+    values: dict[str, list[float]] = {"thorough": [], "as it is": []}
+    found = dict.fromkeys(values, 0)
+    reader = Reader()
+    for index, frame in enumerate(clip.frames if what == "unmarked" else mark(clip)):
+        reader.add(frame, index / clip.fps)
+    for number in range(count):
+        key = Key(hashlib.sha256(f"foreign {what} {clip.name} {number}".encode()).digest())
+        how = "thorough" if number % 10 == 0 else "as it is"
+        reading = reader.read(key, thorough=how == "thorough")
+        values[how].append(reading.p_value)
+        found[how] += reading.detected
+    return {**values, **{f"found, {how}": number for how, number in found.items()}}
 
 
 def _looks(clips: Iterable[Clip]) -> str:
@@ -204,23 +215,27 @@ def _flat_rms(a: Frames, b: Frames) -> float | None:
     return float(np.mean(d[flat] ** 2)) if flat.sum() > 500 else None
 
 
-def _lengths(clips: Iterable[Clip], lengths: tuple[int, ...]) -> str:
+def _lengths(clips: Iterable[Clip], lengths: tuple[int, ...], kept: Kept) -> str:
     """Longer clips from one: played forth and back, so that the picture goes on moving."""
-    right: dict[tuple[str, int], list[bool]] = defaultdict(list)
-    for clip in list(clips)[:12]:
-        key, payload = secrets_of(clip)
-        there_and_back = np.concatenate([clip.frames, clip.frames[::-1]])
+    chosen = list(itertools.islice(clips, 12))
+    rows = []
+    for crf in (33, 38):
+        row = []
         for seconds in lengths:
-            count = round(seconds * clip.fps)
-            frames = np.concatenate([there_and_back] * -(-count // len(there_and_back)))[:count]
-            marked = embed(frames, payload, key, fps=clip.fps)
-            for name, crf in (("H.264 33", 33), ("H.264 38", 38)):
-                seen = reencode(marked, clip.fps, "libx264", crf)
-                right[name, seconds].append(read(seen, key, fps=clip.fps).payload == payload)
-    rows = [
-        [name, *(f"{sum(right[name, s])}/{len(right[name, s])}" for s in lengths)] for name in ("H.264 33", "H.264 38")
-    ]
+            name = f"{seconds} s, H.264 {crf}"
+            right = [kept.get(clip.name, name, partial(_long, clip, seconds, crf))["right"] for clip in chosen]
+            row.append(f"{sum(right)}/{len(right)}")
+        rows.append([f"H.264 {crf}", *row])
     return table(["payload read after", *(f"{s} s" for s in lengths)], rows) + "\n"
+
+
+def _long(clip: Clip, seconds: int, crf: int) -> dict[str, Any]:
+    key, payload = secrets_of(clip)
+    there_and_back = np.concatenate([clip.frames, clip.frames[::-1]])
+    count = round(seconds * clip.fps)
+    frames = np.concatenate([there_and_back] * -(-count // len(there_and_back)))[:count]
+    seen = reencode(embed(frames, payload, key, fps=clip.fps), clip.fps, "libx264", crf)
+    return {"right": read(seen, key, fps=clip.fps).payload == payload}
 
 
 def _jpeg(frame: Frames, quality: int) -> Any:
@@ -307,7 +322,7 @@ def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
 def _others(clips: Iterable[Clip], others: list[Method]) -> str:
     """invisible-watermark's methods and ours on the same few frames: payloads recovered whole."""
     right: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for clip in list(clips)[:20]:
+    for clip in itertools.islice(clips, 20):
         short = Clip(clip.name, clip.frames[:OTHER_FRAMES], clip.fps)
         key, payload = secrets_of(short)
         for name in OTHERS:
