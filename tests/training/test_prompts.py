@@ -133,7 +133,7 @@ def test_every_category_has_written_pairs(rows: list[Row], least: int, langs: tu
 def test_labels_and_lengths_are_balanced(by_lang: dict[str, list[Row]], rows: list[Row], lang: str) -> None:
     own = by_lang[lang]
     lengths = {label: [len(row.text) for row in own if row.label == label] for label in ("benign", "harmful")}
-    assert len(own) >= 0.028 * len(rows)
+    assert len(own) >= 0.03 * len(rows)
     assert 0.4 <= len(lengths["harmful"]) / len(own) <= 0.6
     assert 0.4 <= longer(lengths["harmful"], lengths["benign"]) <= 0.62
 
