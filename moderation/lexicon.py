@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,11 +18,13 @@ from typing import Any, Final
 from countermark.errors import BadSettings
 from countermark.moderation.folding import LONGEST, WORD, clean
 from countermark.moderation.mapped import MappedText, whole
+from countermark.moderation.vocabulary import Vocabulary
 
 __all__ = ["Hit", "Lexicon", "Scan", "load_lexicon"]
 
 RULES_FILE: Final = "rules.toml"
 COMMON_FILE: Final = "common.toml"
+WORDS_FILE: Final = "words.txt"
 SHORTEST_PART: Final = 4  # letters
 _AGES: Final = range(1, 18)
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
@@ -57,14 +59,16 @@ class Scan:
 class Lexicon:
     """Terms by group; immutable after it is made, so that threads can share it."""
 
-    def __init__(self, groups: Mapping[str, list[str]], common: frozenset[str]) -> None:
+    def __init__(
+        self, groups: Mapping[str, list[str]], common: frozenset[str], everyday: Sequence[str] = ()
+    ) -> None:
         import ahocorasick
 
         self.common = common
         self.groups = frozenset(groups)
         table: dict[str, list[str]] = {}
         for group, terms in groups.items():
-            for key in {key for term in terms for key in _keys(term)}:
+            for key in dict.fromkeys(key for term in terms for key in _keys(term)):
                 table.setdefault(key, []).append(group)
         self._automaton: Any = ahocorasick.Automaton()
         for key, owners in table.items():
@@ -73,6 +77,7 @@ class Lexicon:
         self.size = len(table)
         # Words of longer terms ("taylor swift"), so that their disguises are undone as well.
         self._parts = frozenset(word for key in table for word in key.split() if len(word) >= SHORTEST_PART)
+        self.vocabulary = Vocabulary(self.known, common, everyday, table)
 
     def known(self, word: str) -> bool:
         """Whether ``word`` (folded, one word) is a word of a term, or begins or ends as a term with a star does."""
@@ -111,7 +116,7 @@ def _keys(term: str) -> Iterator[str]:
         return
     begins, ends = term.startswith("*"), term.endswith("*")
     body = " ".join(WORD.findall(clean(whole(term)).text))
-    for form in {body, body.translate(_UMLAUTS)}:
+    for form in dict.fromkeys((body, body.translate(_UMLAUTS))):
         yield f"{'' if begins else ' '}{form}{'' if ends else ' '}"
 
 
@@ -141,4 +146,5 @@ def load_lexicon() -> Lexicon:
             if group in groups:
                 raise BadSettings(f"the lexicon has the group {group} twice, once in {name}")
             groups[group] = [str(term) for term in terms]
-    return Lexicon(groups, common)
+    words = (files("countermark.moderation") / "data" / WORDS_FILE).read_text("utf-8")
+    return Lexicon(groups, common, words.split())

@@ -68,11 +68,11 @@ class Moderator:
         found: list[Reason] = []
         opinions: list[Reason] = []
         risk = 0.0
-        for i, view in enumerate(views(piece, lexicon.known, lexicon.common)):
+        for view in views(piece, lexicon.vocabulary):
             scan = lexicon.scan(view.mapped)
             hits = self._rules.check(scan, view.name)
             found += hits
-            if i == 0 or (view.final and hits):
+            if view.judged or (view.final and hits):
                 said, any_harm = self._ask(view, self._rules.masked(scan), language)
                 opinions += said
                 risk = max(risk, any_harm)

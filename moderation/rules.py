@@ -48,6 +48,7 @@ class RuleBook:
 
     def __init__(self, rules: Iterable[Rule], lexicon: Lexicon, negatable: Iterable[str] = ()) -> None:
         self.rules = tuple(rules)
+        self._needs = tuple((rule, tuple(map(frozenset, rule.all))) for rule in self.rules)
         self.lexicon = lexicon
         self._negatable = frozenset(negatable)
         for rule in self.rules:
@@ -58,7 +59,10 @@ class RuleBook:
         hits = self._without_idioms(scan.hits)
         hits = self._without_negated(hits)
         reasons: list[Reason] = []
-        for rule in self.rules:
+        there = {group for group, found in hits.items() if found}
+        for rule, parts in self._needs:
+            if any(there.isdisjoint(part) for part in parts):  # most rules of most texts end here
+                continue
             found = _fires(rule, hits)
             if found is not None:
                 first, last = found
