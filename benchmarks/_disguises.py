@@ -11,40 +11,41 @@ import base64
 import binascii
 import codecs
 import gzip
-import itertools
 import random
 import re
+import string
 import unicodedata
 import urllib.parse
 from collections.abc import Callable
-from string import ascii_lowercase as ABC
 from typing import Final
 
 __all__ = ["ENCODINGS", "LETTERS", "WORDS", "Disguise"]
 
 Disguise = Callable[[str], str]
 
+ABC: Final = string.ascii_lowercase
 _DIGITS: Final = "0123456789"
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE62: Final = f"{_DIGITS}{ABC.upper()}{ABC}"
 _MORSE: Final = (
     ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
-).split()
+)
 _NATO: Final = (
     "alfa bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa quebec romeo "
     "sierra tango uniform victor whiskey x-ray yankee zulu"
-).split()
+)
 _DIN: Final = (
     "anton berta cäsar dora emil friedrich gustav heinrich ida julius kaufmann ludwig martha nordpol otto paula quelle "
     "richard samuel theodor ulrich viktor wilhelm xanthippe ypsilon zacharias"
-).split()
-_KEYS: Final = dict(zip("23456789", "abc def ghi jkl mno pqrs tuv wxyz".split(), strict=True))
+)
+_KEYS: Final = {"2": "abc", "3": "def", "4": "ghi", "5": "jkl", "6": "mno", "7": "pqrs", "8": "tuv", "9": "wxyz"}
+_UMLAUTS: Final[dict[str, str | int | None]] = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}
 _ROWS: Final = ("qwertyuiop[", "asdfghjkl;", "zxcvbnm,./")
 
 
 def latin(text: str) -> str:
     """Small letters with umlauts spelled out: nothing beyond ASCII."""
-    plain = text.lower().translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}))
+    plain = text.lower().translate(str.maketrans(_UMLAUTS))
     return unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
 
 
@@ -135,11 +136,11 @@ ENCODINGS: Final[dict[str, Disguise]] = {
     "keys of a phone": _by_letter(
         {c: key * (i + 1) for key, letters in _KEYS.items() for i, c in enumerate(letters)}, " ", " 0 "
     ),
-    "morse": _by_letter(dict(zip(ABC, _MORSE, strict=True)), " ", " / "),
+    "morse": _by_letter(dict(zip(ABC, _MORSE.split(), strict=True)), " ", " / "),
     "morse in other dots": lambda text: ENCODINGS["morse"](text).translate(str.maketrans(".-/", "·−|")),
-    "morse in lines": _by_letter(dict(zip(ABC, _MORSE, strict=True)), " ", "\n"),
-    "NATO alphabet": _by_letter(dict(zip(ABC, _NATO, strict=True)), " ", " / "),
-    "German alphabet": _by_letter(dict(zip(ABC, _DIN, strict=True)), " ", ", "),
+    "morse in lines": _by_letter(dict(zip(ABC, _MORSE.split(), strict=True)), " ", "\n"),
+    "NATO alphabet": _by_letter(dict(zip(ABC, _NATO.split(), strict=True)), " ", " / "),
+    "German alphabet": _by_letter(dict(zip(ABC, _DIN.split(), strict=True)), " ", ", "),
     "percent": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
     "percent where needed": lambda text: urllib.parse.quote(f"<{text}>"),
     "percent twice": lambda text: urllib.parse.quote("".join(f"%{byte:02x}" for byte in text.encode())),
@@ -165,14 +166,16 @@ ENCODINGS: Final[dict[str, Disguise]] = {
     "right-to-left override": lambda text: f"\u202e{text[::-1]}\u202c",
     "backspaces": lambda text: "".join(f"{c}x\b" for c in text),
     "keys to the right": lambda text: latin(text).translate(
-        str.maketrans({a: b for row in _ROWS for a, b in itertools.pairwise(row)})
+        str.maketrans("".join(row[:-1] for row in _ROWS), "".join(row[1:] for row in _ROWS))
     ),
     "Russian keyboard": lambda text: latin(text).translate(str.maketrans(ABC, "фисвуапршолдьтщзйкыегмцчня")),
     "tags": lambda text: "a bridge" + "".join(chr(0xE0000 + ord(c)) for c in latin(text)),
-    "variation selectors": lambda text: "a bridge "
-    + "".join(chr(0xFE00 + b if b < 16 else 0xE0100 + b - 16) for b in text.encode()),
-    "zero-width bits": lambda text: "a bridge"
-    + "".join("\u200b\u200c"[int(bit)] for byte in text.encode() for bit in f"{byte:08b}"),
+    "variation selectors": lambda text: (
+        "a bridge " + "".join(chr(0xFE00 + b if b < 16 else 0xE0100 + b - 16) for b in text.encode())
+    ),
+    "zero-width bits": lambda text: (
+        "a bridge" + "".join("\u200b\u200c"[int(bit)] for byte in text.encode() for bit in f"{byte:08b}")
+    ),
     "base64 of rot13": lambda text: base64.b64encode(codecs.encode(text, "rot13").encode()).decode(),
     "base64 of base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
     "base64 of reversed": lambda text: base64.b64encode(text[::-1].encode()).decode(),

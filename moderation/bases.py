@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import itertools
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Final
 
 from countermark.moderation.mapped import Edit, MappedText
 from countermark.moderation.plausible import language
-from countermark.moderation.source import Source
+from countermark.moderation.source import CODED, Source
 
 __all__ = ["base32", "base64_", "base85", "hexadecimal", "other_bases", "uuencoded"]
 
@@ -27,11 +26,7 @@ _PRINTABLE: Final = re.compile(r"[!-~]{10,}")
 _HEX: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:0x|\\x)?[0-9a-fA-F]{2}(?:[\s:,;.|_/-]{0,3}(?:0x|\\x)?[0-9a-fA-F]{2}){3,}(?![0-9A-Za-z])"
 )
-_UU: Final = re.compile(r"^[!-M][ -`]{4,61}$", re.MULTILINE)
-# What code has inside its words and language has not.
-_CODED: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]|[0-9][A-Za-z]|[A-Za-z][0-9]|[A-Z2-7]{8}")
-_PIECE: Final = re.compile(r"[A-Za-z0-9+/_=-]+(?!\S)")
-_TOKEN: Final = re.compile(r"\S+")
+_UU: Final = re.compile(r"^[!-M][ -`]{4,61}(?:\n[!-M][ -`]{1,61})*$", re.MULTILINE)
 _SKIPPED: Final = 3  # pieces before a code that may be taken for parts of it
 _MOST_UNPACKED: Final = 4000  # bytes
 _DIGITS: Final = "0123456789"
@@ -52,13 +47,13 @@ Decode = Callable[[str], bytes]
 
 def _undone(source: Source, pattern: re.Pattern[str], *decoders: Decode) -> MappedText:
     """``source`` with each match of ``pattern`` decoded, and with each code that was cut into pieces."""
-    if not coded(source.text):
+    if not source.coded:
         return source.mapped
     edits: list[Edit] = []
     at = 0
     for start, end, new in [*_pieced(source, pattern, decoders), (len(source.text),) * 2 + ("",)]:
         for match in pattern.finditer(source.text, at, start):  # beside those, since a piece may decode by itself
-            if _CODED.search(match[0]) and (whole := _decoded(match[0], source, decoders)):
+            if CODED.search(match[0]) and (whole := _decoded(match[0], source, decoders)):
                 edits.append((*match.span(), whole))
         edits += [(start, end, new)] * (start < end)
         at = end
@@ -77,36 +72,12 @@ def _decoded(code: str, source: Source, decoders: tuple[Decode, ...]) -> str:
 
 
 def _pieced(source: Source, pattern: re.Pattern[str], decoders: tuple[Decode, ...]) -> Iterator[Edit]:
-    for run in _runs(source):
+    for run in source.codes:
         for skipped in range(min(_SKIPPED, len(run) - 1)):
             code = "".join(match[0] for match in run[skipped:])
             if pattern.fullmatch(code) and (new := _decoded(code, source, decoders)):
                 yield run[skipped].start(), run[-1].end(), new
                 break
-
-
-def _runs(source: Source) -> Iterator[list[re.Match[str]]]:
-    """Runs of pieces that are no words, of which half look like code."""
-    run: list[re.Match[str]] = []
-    for token in _TOKEN.finditer(source.text):
-        piece = _PIECE.match(source.text, token.start(), token.end())
-        if piece and not (len(token[0]) >= 4 and source.vocabulary.sure(token[0].casefold())):
-            run.append(token)
-            continue
-        if _code_like(run):
-            yield run
-        run = []
-    if _code_like(run):
-        yield run
-
-
-def _code_like(run: list[re.Match[str]]) -> bool:
-    return len(run) > 1 and 2 * sum(_CODED.search(token[0]) is not None for token in run) >= len(run)
-
-
-def coded(text: str) -> bool:
-    """Whether anything in ``text`` may be a code of letters and digits."""
-    return _CODED.search(text) is not None
 
 
 def _unpacked(raw: bytes) -> bytes:
@@ -189,13 +160,11 @@ def hexadecimal(source: Source) -> MappedText:
 def uuencoded(source: Source) -> MappedText:
     """Lines of uuencode."""
     edits: list[Edit] = []
-    lines = [match for match in _UU.finditer(source.text) if not match[0].isalpha()]
-    for _, block in itertools.groupby(enumerate(lines), key=lambda line: source.text.count("\n", 0, line[1].start()) - line[0]):
-        first, *rest = (match for _, match in block)
+    for match in _UU.finditer(source.text):
         try:
-            raw = b"".join(binascii.a2b_uu(match[0]) for match in (first, *rest))
+            raw = b"".join(map(binascii.a2b_uu, match[0].split("\n")))
         except binascii.Error:
             continue
         if new := language(raw, source.vocabulary):
-            edits.append((first.start(), (rest[-1] if rest else first).end(), new))
+            edits.append((*match.span(), new))
     return source.mapped.replace(edits)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from operator import mul
-from string import ascii_lowercase as LETTERS
 from typing import Final
 
 from countermark.moderation.folding import WORD
@@ -21,6 +21,7 @@ from countermark.moderation.vocabulary import LONGEST, steps
 
 __all__ = ["caesar", "filler", "keyboard", "pig_latin", "reversed_order", "reversed_words", "rot47", "upside_down"]
 
+LETTERS: Final = string.ascii_lowercase
 _SHORTEST: Final = 4  # letters of a word that is read anew by itself; shorter ones are words of some language anyway
 _SURE: Final = 6  # the same where 25 shifts are tried
 _FEWEST: Final = 7  # letters of familiar words that make a run language
@@ -169,6 +170,7 @@ _FILLERS: Final = tuple(
         r"([aeiouyäöü]{1,2})(?:b|p|g|d|f|lef|def|hedef)\1",  # after each vowel, with the vowel again: nubudebe
     )
 )  # before each vowel: nubude
+_FILLED: Final = re.compile(r"(?:ub|ob|op|ab|eg|ag|idig|ithag)[aeiouyäöü]|([aeiouyäöü])\w{1,5}?\1")
 
 
 def pig_latin(source: Source) -> MappedText:
@@ -183,16 +185,18 @@ def pig_latin(source: Source) -> MappedText:
             return word
         stem = folded[:-2]
         forms = [stem[:-1]] * (stem[-1] in "wy") + [stem[-k:] + stem[:-k] for k in range(1, min(5, len(stem)))] + [stem]
-        return min((form for form in forms if source.vocabulary.sure(form)), key=source.vocabulary.cost, default=forms[0])
+        return min(
+            (form for form in forms if source.vocabulary.sure(form)), key=source.vocabulary.cost, default=forms[0]
+        )
 
     return _recast(source, turn)
 
 
 def filler(source: Source) -> MappedText:
     """Syllables put in at each vowel, as children's languages have them."""
-    words = [word for _, _, word in source.words]
-    if not source.strange or sum(map(len, words)) < _FEWEST:
+    if not source.wordy or len(_FILLED.findall(source.text)) < len(source.strange):
         return source.mapped
+    words = [source.words[i][2] for i in source.strange]
     best = max(_FILLERS, key=lambda pattern: _familiar(source, (pattern.sub(r"\1", word) for word in words)))
     return _recast(source, lambda word: best.sub(r"\1", word), _SURE)
 
@@ -204,12 +208,16 @@ _RUSSIAN: Final = str.maketrans("йцукенгшщзхъфывапролджэ�
 _ROT47: Final = str.maketrans({chr(33 + i): chr(33 + (i + 47) % 94) for i in range(94)})
 _TOKENS: Final = re.compile(r"\S+")
 _PUNCTUATION: Final = ".,;:!?\"'()"
+_FEW: Final = 2  # places where signs stand among letters, in text that may be rot47
+_MANY: Final = 0.2  # share of signs that makes it likely even where they stand by themselves
+_SIGN: Final = re.compile(r"[!-@\[-`{-~]")
 _MIXED: Final = re.compile(r"[A-Za-z][!-@\[-`{-~][!-~]|[!-@\[-`{-~]{2}[A-Za-z]")
 
 
 def rot47(source: Source) -> MappedText:
     """The Caesar cipher of all printable ASCII characters."""
-    if not _MIXED.search(source.text):
+    signs = len(_SIGN.findall(source.text))
+    if len(_MIXED.findall(source.text)) < _FEW and signs < _MANY * len(source.text):
         return source.mapped
     return _retyped(source, lambda text: text.translate(_ROT47))
 
@@ -218,7 +226,7 @@ def keyboard(source: Source) -> MappedText:
     """Keys struck one too far to the right or left, and English typed on a Russian keyboard."""
     if not source.text.isascii() and any("а" <= char <= "я" for char in source.text):
         return _retyped(source, lambda text: text.lower().translate(_RUSSIAN))
-    if not source.strange:
+    if not source.wordy:
         return source.mapped
     left = _retyped(source, lambda text: text.lower().translate(_LEFT))
     return left if left is not source.mapped else _retyped(source, lambda text: text.lower().translate(_RIGHT))

@@ -28,8 +28,9 @@ _PILED: Final = re.compile(
 )
 # Capital letters in brackets, boxes and flags, which NFKC leaves alone or spells with brackets: where they begin.
 _ALPHABETS: Final = (0x249C, 0x1F110, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
-_BRAILLE: Final = dict(zip("⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵⠜⠪⠳⠮", [*"abcdefghijklmnopqrstuvwxyzäöü", "ss"], strict=True))
-_SIGNS: Final = {"⭕": "o", "❌": "x", "✖": "x", "❗": "!", "❕": "!", "💲": "$", "➕": "+", "🔤": ""}
+_BRAILLE_SIGNS: Final = "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵⠜⠪⠳⠮"
+_BRAILLE: Final[dict[str, str]] = dict(zip(_BRAILLE_SIGNS, [*"abcdefghijklmnopqrstuvwxyzäöü", "ss"], strict=True))
+_SIGNS: Final[dict[str, str]] = {"⭕": "o", "❌": "x", "✖": "x", "❗": "!", "❕": "!", "💲": "$", "➕": "+", "🔤": ""}
 # What a text must hold beside unusual characters to need the slow way.
 _SPECIAL: Final = re.compile(
     f"{_PILED.pattern}|[\u115f\u1160\u2800-\u28ff\u3164\ufffc\ufffd⭕❌✖❗❕💲➕🔤\u249c-\u24b5\U0001f110-\U0001f1ff]"

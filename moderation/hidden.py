@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from countermark.moderation.plausible import language
 from countermark.moderation.mapped import Edit, MappedText
+from countermark.moderation.plausible import language
 from countermark.moderation.source import Source
 
 __all__ = ["displayed", "selectors", "tags", "zero_width"]

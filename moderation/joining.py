@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from countermark.moderation.folding import LONGEST, WORD
@@ -27,14 +27,14 @@ _LONG_WORD: Final = 16  # letters from which even that may be several
 _PARTS: Final = 3  # words that are looked for in one that is run together
 _LONG_PART: Final = 4  # letters of a term that may be one of only two
 _FUNCTION: Final = 3  # letters of a function word, one of which tells three words from a compound
-_LEAST_PIECES: Final = 3  # in a row, that spaces at random make
+_LONG_PIECES: Final = 4.4  # letters that pieces between spaces at random have on average, at most
 _WHOLE_PIECES: Final = 0.7  # share of them that may be words
 _FEWER: Final = 0.85  # times as many words as pieces, at most
-_LIKELY: Final = 2.0  # cost of a letter that words may have where they are no fewer
+_LIKELY: Final = 2.3  # cost of a letter that words may have where they are no fewer
 _UNLIKELY: Final = 30.0  # cost of what is no word
 _COVERED: Final = 0.85  # share of letters that must be in words once spaces are put right
 _MEAN: Final = 2.5  # letters that words must have on average
-_SPACE: Final = re.compile(r"[^\W\d_]++(?:\s[^\W\d_]++){2,}")
+_SPACE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:\s[^\W\d_]++){2,}")
 
 
 def joined(text: MappedText, vocabulary: Vocabulary) -> MappedText:
@@ -60,7 +60,7 @@ def _spread(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
         gaps = [text[a + 1 : b] for a, b in itertools.pairwise(places)]
         usual = Counter(gaps).most_common(1)[0][0]
         cuts = [0, *(i + 1 for i, gap in enumerate(gaps) if gap != usual), len(places)]
-        words = list(itertools.pairwise(cuts))
+        words = tuple(itertools.pairwise(cuts))
         if len(words) == 1:
             words = vocabulary.segments("".join(text[at] for at in places))
         for a, b in words:
@@ -99,12 +99,12 @@ def _split(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
             yield *match.span(), _spaced(word, parts)
 
 
-def _fits(letters: str, parts: list[tuple[int, int]]) -> bool:
+def _fits(letters: str, parts: Sequence[tuple[int, int]]) -> bool:
     covered = sum(b - a for a, b in parts)
     return covered >= _COVERED * len(letters) and covered >= _MEAN * len(parts)
 
 
-def _spaced(letters: str, parts: list[tuple[int, int]]) -> str:
+def _spaced(letters: str, parts: Sequence[tuple[int, int]]) -> str:
     edges = sorted({0, len(letters), *itertools.chain.from_iterable(parts)})
     return " ".join(letters[a:b] for a, b in itertools.pairwise(edges))
 
@@ -113,29 +113,31 @@ def _respaced(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
     """Text with spaces at random: rows of words and pieces of words."""
     for row in _SPACE.finditer(text):
         pieces = row[0].split()
-        if len(pieces) < _LEAST_PIECES or sum(map(vocabulary.sure, pieces)) > _WHOLE_PIECES * len(pieces):
-            continue
         letters = "".join(pieces)
+        whole = sum(len(piece) > 1 and vocabulary.sure(piece) for piece in pieces)
+        if len(letters) > _LONG_PIECES * len(pieces) or whole > _WHOLE_PIECES * len(pieces):
+            continue
         parts = vocabulary.segments(letters)
+        words = _spaced(letters, parts).split()
+        cost = sum(min(vocabulary.cost(word), _UNLIKELY) for word in words)
+        likely = cost <= _LIKELY * len(letters) or len(words) <= _FEWER * len(pieces)
         before = sum(len(piece) for piece in pieces if vocabulary.listed(piece))
-        words = _spaced(letters, parts)
-        likely = sum(min(vocabulary.cost(word), _UNLIKELY) for word in words.split()) <= _LIKELY * len(letters)
-        if (likely or len(words.split()) <= _FEWER * len(pieces)) and _fits(letters, parts) and sum(b - a for a, b in parts) > before:
-            yield *row.span(), words
+        if likely and _fits(letters, parts) and sum(b - a for a, b in parts) > before:
+            yield *row.span(), " ".join(words)
 
 
 def _spaces(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
     """Words split by one space."""
-    known, common, listed = vocabulary.known, vocabulary.common, vocabulary.listed
+    common, familiar = vocabulary.common, vocabulary.familiar
     last: re.Match[str] | None = None
     for match in WORD.finditer(text):
         if last is not None and match.start() - last.end() == 1 and text[last.end()] == " ":
-            word = last[0] + match[0]
-            everyday = last[0] in common and match[0] in common
-            both = vocabulary.familiar(last[0]) and vocabulary.familiar(match[0])
-            whole = listed(word) if both else known(word)
-            if 5 <= len(word) <= 20 and not everyday and whole and word.isalpha():
-                yield last.start(), match.end(), word
-                last = None
-                continue
+            first, second = last[0], match[0]
+            if not (first in common and second in common) and 5 <= len(first) + len(second) <= 20:
+                word = first + second
+                whole = vocabulary.listed if familiar(first) and familiar(second) else vocabulary.known
+                if whole(word) and word.isalpha():
+                    yield last.start(), match.end(), word
+                    last = None
+                    continue
         last = match

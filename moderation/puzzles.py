@@ -1,4 +1,4 @@
-"""Words in pieces that the reader is to put together: letters in a row, first letters of lines, strings and variables."""
+"""Words that the reader is to put together: letters in a row, first letters of lines, strings and variables, humps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_NAMES: Final = 20
 
 
 def letters(source: Source) -> MappedText:
-    """Single letters in a row put together to words that are still a riddle; where they are none, see :mod:`.joining`."""
+    """Single letters in a row put together to words that are still a riddle; :mod:`.joining` has those that are not."""
     edits: list[Edit] = []
     for run in _LETTERS.finditer(source.text):
         places = [m.start() + run.start() for m in re.finditer(r"[^\W_]", run[0])]

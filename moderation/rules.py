@@ -48,7 +48,10 @@ class RuleBook:
 
     def __init__(self, rules: Iterable[Rule], lexicon: Lexicon, negatable: Iterable[str] = ()) -> None:
         self.rules = tuple(rules)
-        self._needs = tuple((rule, tuple(map(frozenset, rule.all))) for rule in self.rules)
+        self._begun: dict[str, list[int]] = {}  # rules by the groups of their first part
+        for i, rule in enumerate(self.rules):
+            for group in rule.all[0] if rule.all else ():
+                self._begun.setdefault(group, []).append(i)
         self.lexicon = lexicon
         self._negatable = frozenset(negatable)
         for rule in self.rules:
@@ -59,10 +62,8 @@ class RuleBook:
         hits = self._without_idioms(scan.hits)
         hits = self._without_negated(hits)
         reasons: list[Reason] = []
-        there = {group for group, found in hits.items() if found}
-        for rule, parts in self._needs:
-            if any(there.isdisjoint(part) for part in parts):  # most rules of most texts end here
-                continue
+        begun = {i for group, found in hits.items() if found for i in self._begun.get(group, ())}
+        for rule in (self.rules[i] for i in sorted(begun)):
             found = _fires(rule, hits)
             if found is not None:
                 first, last = found

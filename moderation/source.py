@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,16 @@ from countermark.moderation.folding import WORD
 from countermark.moderation.mapped import MappedText
 from countermark.moderation.vocabulary import Vocabulary
 
-__all__ = ["Source", "Word"]
+__all__ = ["CODED", "Source", "Word"]
 
 Word = tuple[int, int, str]  # start and end in the text, and the word case-folded
 
+# What code has inside its words and language has not.
+CODED: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]|[0-9][A-Za-z]|[A-Za-z][0-9]|[A-Z2-7]{8}")
+_PIECE: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
+_TOKEN: Final = re.compile(r"\S+")
+_WORD: Final = 4  # letters of a word that a piece of code would hardly make
+_SENTENCE: Final = 3  # strange words in a row
 _BRIDGE: Final = 3  # letters of a familiar word that may stand inside a strange run
 
 
@@ -59,9 +66,30 @@ class Source:
             yield range(first, last + 1)
 
     @cached_property
-    def plainness(self) -> float:
-        """Share of letters that are in familiar words, 0..1."""
-        return self.vocabulary.plainness(word for _, _, word in self.words)
+    def wordy(self) -> bool:
+        """Whether there are so many strange words together that they may be a sentence in a cipher."""
+        return 2 * len(self.strange) >= len(self.words) > 0 or any(len(run) >= _SENTENCE for run in self.runs)
+
+    @cached_property
+    def coded(self) -> bool:
+        """Whether anything looks like a code of letters and digits."""
+        return CODED.search(self.text) is not None
+
+    @cached_property
+    def codes(self) -> list[list[re.Match[str]]]:
+        """Runs of pieces that are no words, of which half look like code."""
+        found: list[list[re.Match[str]]] = [[]]
+        for token in _TOKEN.finditer(self.text):
+            word = len(token[0]) >= _WORD and self.vocabulary.sure(token[0].casefold())
+            if word or not _PIECE.fullmatch(token[0]):
+                found.append([])
+            else:
+                found[-1].append(token)
+        return [run for run in found if len(run) > 1 and 2 * sum(map(_code_like, run)) >= len(run)]
+
+
+def _code_like(token: re.Match[str]) -> bool:
+    return CODED.search(token[0]) is not None
 
 
 def _lettered(word: str) -> bool:

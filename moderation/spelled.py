@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from countermark.moderation.folding import WORD
@@ -29,16 +29,12 @@ _READABLE: Final = 0.5  # share of letters that must be in familiar words
 _SIGNAL: Final = re.compile(r"[.\-_–—−·•*]{1,7}[\s/|]{1,5}[.\-_–—−·•*]{1,7}[\s/|]")
 _MORSE: Final = re.compile(r"(?<!\S)[.\-_–—−·•*]{1,7}(?:[\s/|]{1,5}[.\-_–—−·•*]{1,7}){3,}(?!\S)")
 _SIGNS: Final = str.maketrans("_–—−·•*", "----...")
-_CODES: Final = dict(
-    zip(
-        (
-            ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
-            " .-.- ---. ..-- ...--.. ----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----."
-        ).split(),
-        "abcdefghijklmnopqrstuvwxyzäöüß0123456789",
-        strict=True,
-    )
+_MORSE_LETTERS: Final = "abcdefghijklmnopqrstuvwxyzäöüß0123456789"
+_MORSE_CODES: Final = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.. "
+    ".-.- ---. ..-- ...--.. ----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----."
 )
+_CODES: Final = dict(zip(_MORSE_CODES.split(), _MORSE_LETTERS, strict=True))
 
 _NATO: Final = (
     "alfa bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa quebec romeo"
@@ -108,7 +104,9 @@ def _raw(digits: list[str]) -> Iterator[bytes]:
     line = "".join(digits)
     if not line.strip("01"):
         for width in (8, 7):
-            groups = digits if len(digits) > 1 and {len(d) for d in digits} <= {width, width - 1} else _groups(line, width)
+            groups = (
+                digits if len(digits) > 1 and {len(d) for d in digits} <= {width, width - 1} else _groups(line, width)
+            )
             yield bytes(int(group, 2) for group in groups if len(group) <= 8)
         return
     if len(digits) == 1:
@@ -139,7 +137,9 @@ def _lettered(digits: list[str]) -> Iterator[list[str]]:
 
 
 _TAPPED: Final = "abcdefghijlmnopqrstuvwxyz"  # five rows of five; c stands for k
-_KEYS: Final = dict(zip("234567890", "abc def ghi jkl mno pqrs tuv wxyz _".split(), strict=True))
+_KEYS: Final = {  # letters on the keys of a phone
+    "2": "abc", "3": "def", "4": "ghi", "5": "jkl", "6": "mno", "7": "pqrs", "8": "tuv", "9": "wxyz", "0": "_",
+}  # fmt: skip
 
 
 def _letter(place: int) -> str:
@@ -177,5 +177,3 @@ def spelling_alphabet(source: Source) -> MappedText:
             if _reads(new, source.vocabulary):
                 edits.append((spelled[0].start(), spelled[-1].end(), new))
     return source.mapped.replace(edits)
-
-

@@ -1,4 +1,4 @@
-"""Words that are spelled otherwise on purpose: signs for letters, letters stretched, doubled, masked, dropped, mixed up.
+"""Words spelled otherwise on purpose: signs for letters, letters stretched, doubled, masked, dropped or mixed up.
 
 A word changes only if it is not familiar as it is, and only towards a familiar word or, where letters are missing or
 moved, a term of the lexicon. Where much of a text is gibberish, any word will do.
@@ -89,7 +89,11 @@ def _read(token: str, vocabulary: Vocabulary, style: bool, other: bool) -> Itera
 def _core(token: str, vocabulary: Vocabulary, style: bool, other: bool) -> Edit | None:
     cores = (token, token.rstrip(_OUTSIDE), token.lstrip(_OUTSIDE), token.strip(_OUTSIDE), token.strip(f"{_OUTSIDE}|"))
     for core in dict.fromkeys(cores):
-        if 2 <= len(core) <= LONGEST and not vocabulary.familiar(core) and (new := _word(core, vocabulary, style, other)):
+        if (
+            2 <= len(core) <= LONGEST
+            and not vocabulary.familiar(core)
+            and (new := _word(core, vocabulary, style, other))
+        ):
             at = token.index(core)
             return at, at + len(core), new
     return None
@@ -141,10 +145,9 @@ def repaired(text: MappedText, vocabulary: Vocabulary, other: bool = False) -> M
     letters = sum(len(word) for _, word in strange)
     gibberish = len(strange) > 1 and letters >= _GIBBERISH * sum(len(word) for _, word in found)
     bony = sum(not _VOWEL.search(word, 1) for _, word in strange)
+    words: tuple[dict[str, str], ...] = ()
     if bony >= _BONY and bony >= _GIBBERISH * len(found):
         words = (vocabulary.skeletons, vocabulary.bones) if other else (vocabulary.bones,)
-    else:
-        words = ()
     return text.replace(
         (*span, new) for span, word in strange if (new := _repaired(word, vocabulary, gibberish, words))
     )

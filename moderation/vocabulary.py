@@ -1,8 +1,9 @@
 """Which words there are: what tells plain text from gibberish, and a damaged word from a whole one.
 
 ``known`` words are those of the lexicon; ``common`` ones are short function words; ``everyday`` ones fill
-``data/words.txt``, the most frequent first. The indexes find a term of the lexicon by what is left of it when its letters were doubled, dropped,
-masked or mixed. They are made when a text first needs them and never change afterwards, so that threads can share them.
+``data/words.txt``, the most frequent first. The indexes find a word by what is left of it when its letters were
+doubled, dropped, masked or mixed. They are made when a text first needs them and never change afterwards, so that
+threads can share them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _REMEMBERED: Final = 1 << 15  # words whose answer is kept
 _SPREAD: Final = 24  # letters of the longest word that is looked for in a run of letters
 _SHORT: Final = 3  # letters up to which only common words and terms count in a run of letters
 # Words of one and two letters that count there; those of other languages would cut every word in two.
-_SHORTEST: Final = "a i am an as at be by do go he if in is it me my no of on or so to up us we ex er es ab da du im ob um wo zu"
+_SHORTEST: Final = (
+    "a i am an as at be by do go he if in is it me my no of on or so to up us we ex er es ab da du im ob um wo zu"
+)
 _MOST_MASKED: Final = 2  # terms that a masked word is read as
 _UNIT: Final = 6  # letters of a term of several words that is looked for as a whole
 _COMMON_RANK: Final = 1000  # places in a list by frequency at which words are put that are in none
@@ -104,13 +107,14 @@ class Vocabulary:
             self.terms.update(dict.fromkeys(word for word in words if len(word) > _SHORT or len(words) == 1))
             if len(words) == 1 and not key.endswith(" "):
                 self.stars[words[0]] = None
-        self.phrases = frozenset(pair for pair in phrases if len(pair[0]) + len(pair[1]) > _SHORT + 1)
+        self.phrases = frozenset(pair for pair in phrases if max(map(len, pair)) > 1 and not self.common >= set(pair))
         self._everyday = tuple(everyday)
         self._parts = frozenset(itertools.chain.from_iterable(phrases))
         plain = {*self.common, *self._everyday, *self._parts}
         self._plain = frozenset(plain | {word.translate(_UMLAUTS) for word in plain if not word.isascii()})
         self.familiar = lru_cache(_REMEMBERED)(self._familiar)
         self.masked = lru_cache(_REMEMBERED)(self._masked)
+        self.segments = lru_cache(_REMEMBERED >> 3)(self._segments)
 
     def listed(self, word: str) -> bool:
         """Whether ``word`` (case-folded) stands in a list as it is, not as the beginning of a longer term."""
@@ -140,7 +144,7 @@ class Vocabulary:
                 sure += len(word)
         return sure / total if total else 0.0
 
-    def segments(self, letters: str) -> list[tuple[int, int]]:
+    def _segments(self, letters: str) -> tuple[tuple[int, int], ...]:
         """The likeliest words in a run of letters, by dynamic programming over their costs."""
         best = [0.0] * (len(letters) + 1)
         step = [0] * (len(letters) + 1)
@@ -158,7 +162,7 @@ class Vocabulary:
                 found.append((at, at + length))
                 at += length
             at += step[at] == 0
-        return found
+        return tuple(found)
 
     def cost(self, word: str) -> float:
         """How unlikely a word is, by its place in a list by frequency (Zipf's law); infinite when it is in none."""
