@@ -1,7 +1,8 @@
 """Disguises of a prompt, by name: what moderation is tried with, by its tests and its benchmark.
 
 ``ENCODINGS`` lose nothing: who knows the name gets the prompt back. ``LETTERS`` change the look of letters, ``WORDS``
-change words so that a reader still understands them. Each is a function from a prompt to its disguise; those that need
+change words so that a reader still understands them, ``PARTLY`` are those that also leave a reader guessing. Each is a
+function from a prompt to its disguise; those that need
 the letters from a to z spell umlauts out first.
 """
 
@@ -19,7 +20,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["ENCODINGS", "LETTERS", "WORDS", "Disguise"]
+__all__ = ["ENCODINGS", "LETTERS", "PARTLY", "WORDS", "Disguise"]
 
 Disguise = Callable[[str], str]
 
@@ -60,6 +61,11 @@ def _number(text: str, digits: str) -> str:
         number, rest = divmod(number, len(digits))
         out = digits[rest] + out
     return out
+
+
+def _cyrillic(text: str) -> str:
+    """With look-alikes for some letters, so that there is something to encode."""
+    return text.translate(str.maketrans("aeopcx", "аеорсх"))
 
 
 def _by_letter(table: dict[str, str], between: str, words: str) -> Disguise:
@@ -152,10 +158,12 @@ ENCODINGS: Final[dict[str, Disguise]] = {
     "backslash u in braces": lambda text: "".join(f"\\u{{{ord(c):05x}}}" for c in text),
     "backslash u twice": lambda text: "".join(f"\\u005cu{ord(c):04x}" for c in text),
     "CSS": lambda text: "".join(f"\\{ord(c):x} " for c in text),
-    "names of characters": lambda text: "".join(f"\\N{{{unicodedata.name(c)}}}" for c in text),
+    "names of characters": lambda text: "".join(f"\\N{{{unicodedata.name(c, 'SPACE')}}}" for c in text),
     "code points": lambda text: " ".join(f"U+{ord(c):04X}" for c in text),
     "quoted-printable": lambda text: "".join(f"={byte:02X}" for byte in text.encode()),
     "quoted-printable where needed": lambda text: codecs.encode(text.encode(), "quopri", "strict").decode() + " =3D=3D",
+    "punycode": lambda text: " ".join(f"xn--{_cyrillic(w).encode('punycode').decode()}" for w in _only_letters(text)),
+    "base64 read from the end": lambda text: base64.b64encode(text.encode()).decode()[::-1],
     "UTF-7": lambda text: "+" + base64.b64encode(text.encode("utf-16-be")).decode().rstrip("=") + "-",
     "mojibake": lambda text: f"é {text}".encode().decode("latin-1"),
     "atbash": _substituted(ABC[::-1]),
@@ -213,7 +221,7 @@ _ALPHABETS: Final = {
 _SOUNDS: Final = dict(zip(ABC, [*"абкдефгхи", "дж", *"клмнопкрстувв", "кс", *"из"], strict=True))
 LETTERS: Final[dict[str, Disguise]] = {
     **{name: _dressed(alphabet) for name, alphabet in _ALPHABETS.items()},
-    "look-alikes": lambda text: text.translate(str.maketrans("aeopcx", "аеорсх")),
+    "look-alikes": _cyrillic,
     "accents": lambda text: text.translate(str.maketrans("aeioucn", "áèîøûçñ")),
     "Cyrillic by sound": lambda text: latin(text).translate(str.maketrans(_SOUNDS)),
     "zero width": "\u200b".join,
@@ -294,10 +302,13 @@ WORDS: Final[dict[str, Disguise]] = {
     "inner letters shuffled": _inside(_shuffled),
     "a vowel starred": _each_word(lambda w: _starred(w) if len(w) > 3 else w),
     "vowels starred": _each_word(lambda w: re.sub("(?<=.)[aeiouäöü]", "*", w) if len(w) > 3 else w),
-    "vowels dropped": _each_word(lambda w: re.sub("(?<=.)[aeiouäöü]", "", w) if len(w) > 3 else w),
     "pig latin": lambda text: " ".join(_pig(word) for word in _only_letters(text)),
     "ubbi dubbi": lambda text: re.sub("([aeiouyäöü]+)", r"ub\1", text.lower()),
     "B language": lambda text: re.sub("([aeiouyäöü]{1,2})", r"\1b\1", text.lower()),
     "word order reversed": lambda text: " ".join(reversed(text.split())),
     "strings joined": _each_word(lambda w: f"'{w[:2]}' + '{w[2:]}'" if len(w) > 3 else w),
+}
+
+PARTLY: Final[dict[str, Disguise]] = {
+    "vowels dropped": _each_word(lambda w: re.sub("(?<=.)[aeiouäöü]", "", w) if len(w) > 3 else w),
 }

@@ -19,7 +19,7 @@ from countermark.moderation.source import CODED, Source
 
 __all__ = ["base32", "base64_", "base85", "hexadecimal", "other_bases", "uuencoded"]
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_BASE64: Final = re.compile(r"={0,2}[A-Za-z0-9+/_-]{8,}={0,2}")
 _BASE32: Final = re.compile(r"(?:[A-Z2-7]{8,}|[a-z2-7]{8,})={0,6}")
 _ALNUM: Final = re.compile(r"[0-9A-Za-z]{11,}")
 _PRINTABLE: Final = re.compile(r"[!-~]{10,}")
@@ -91,8 +91,8 @@ def _unpacked(raw: bytes) -> bytes:
 
 
 def base64_(source: Source) -> MappedText:
-    """Base64, standard and URL-safe, padded or not."""
-    return _undone(source, _BASE64, _base64)
+    """Base64, standard and URL-safe, padded or not, also read from the end."""
+    return _undone(source, _BASE64, _base64, lambda code: _base64(code[::-1]))
 
 
 def _base64(code: str) -> bytes:

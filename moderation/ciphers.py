@@ -21,7 +21,7 @@ from countermark.moderation.vocabulary import LONGEST, steps
 
 __all__ = ["caesar", "filler", "keyboard", "pig_latin", "reversed_order", "reversed_words", "rot47", "upside_down"]
 
-LETTERS: Final = string.ascii_lowercase
+_ABC: Final = string.ascii_lowercase
 _SHORTEST: Final = 4  # letters of a word that is read anew by itself; shorter ones are words of some language anyway
 _SURE: Final = 6  # the same where 25 shifts are tried
 _FEWEST: Final = 7  # letters of familiar words that make a run language
@@ -88,8 +88,8 @@ def caesar(source: Source) -> MappedText:
 
 
 def _turner(sign: int, offset: int, around: bool) -> Turn:
-    plain = "".join(LETTERS[(sign * place + offset) % 26] for place in range(26))
-    table = str.maketrans(LETTERS + LETTERS.upper(), plain + plain.upper())
+    plain = "".join(_ABC[(sign * place + offset) % 26] for place in range(26))
+    table = str.maketrans(_ABC + _ABC.upper(), plain + plain.upper())
     return lambda word: word.translate(table)[:: -1 if around else 1]
 
 
@@ -163,14 +163,16 @@ def reversed_order(source: Source) -> MappedText:
     return source.mapped.collect((start, end, f"{text[start:end]} ") for start, end, _ in reversed(source.words))
 
 
+_VOWEL: Final = "[aeiouyäöü]"
 _FILLERS: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        *(f"{syllable}(?=[aeiouyäöü])()" for syllable in ("ub", "ob", "op", "ab", "eg", "ag", "idig", "ithag")),
-        r"([aeiouyäöü]{1,2})(?:b|p|g|d|f|lef|def|hedef)\1",  # after each vowel, with the vowel again: nubudebe
+        # A syllable before each vowel (nubude), or after it, with the vowel again (nubudebe).
+        *(f"{syllable}(?={_VOWEL})()" for syllable in ("ub", "ob", "op", "ab", "eg", "ag", "idig", "ithag")),
+        rf"({_VOWEL}{{1,2}})(?:b|p|g|d|f|lef|def|hedef)\1",
     )
-)  # before each vowel: nubude
-_FILLED: Final = re.compile(r"(?:ub|ob|op|ab|eg|ag|idig|ithag)[aeiouyäöü]|([aeiouyäöü])\w{1,5}?\1")
+)
+_FILLED: Final = re.compile(rf"(?:ub|ob|op|ab|eg|ag|idig|ithag){_VOWEL}|({_VOWEL})\w{{1,5}}?\1")
 
 
 def pig_latin(source: Source) -> MappedText:
@@ -184,10 +186,10 @@ def pig_latin(source: Source) -> MappedText:
         if not folded.endswith("ay") or len(folded) < 3:
             return word
         stem = folded[:-2]
-        forms = [stem[:-1]] * (stem[-1] in "wy") + [stem[-k:] + stem[:-k] for k in range(1, min(5, len(stem)))] + [stem]
-        return min(
-            (form for form in forms if source.vocabulary.sure(form)), key=source.vocabulary.cost, default=forms[0]
-        )
+        moved = [stem[-k:] + stem[:-k] for k in range(1, min(5, len(stem)))]
+        forms = [stem[:-1]] * (stem[-1] in "wy") + moved + [stem]
+        sure = filter(source.vocabulary.sure, forms)
+        return min(sure, key=source.vocabulary.cost, default=forms[0])
 
     return _recast(source, turn)
 
@@ -235,30 +237,27 @@ def keyboard(source: Source) -> MappedText:
 def _retyped(source: Source, turn: Turn) -> MappedText:
     """``source`` with those runs of tokens turned that are no words before and mostly familiar ones after."""
     edits: list[Edit] = []
-    before = _familiar(source, (word for _, _, word in source.words))
-    whole = [(0, len(source.text))] if source.text else []
-    for start, end in whole if 3 * before < sum(len(word) for _, _, word in source.words) else _odd(source):
-        new = turn(source.text[start:end])
-        words = [word.casefold() for word in WORD.findall(new)]
+    plain = _familiar(source, (word for _, _, word in source.words))
+    gibberish = 3 * plain < sum(len(word) for _, _, word in source.words)
+    for run in [list(_TOKENS.finditer(source.text))] if gibberish else _odd(source):
+        new = [(*token.span(), turn(token[0])) for token in run]
+        words = [word.casefold() for word in WORD.findall(" ".join(text for _, _, text in new))]
         gained = _familiar(source, words)
         if gained >= _FEWEST and 2 * gained >= sum(map(len, words)):
-            edits.append((start, end, new))
+            edits += new
     return source.mapped.replace(edits)
 
 
-def _odd(source: Source) -> Iterator[tuple[int, int]]:
-    """Where runs of tokens stand that are no familiar words."""
+def _odd(source: Source) -> list[list[re.Match[str]]]:
+    """Runs of tokens that are no familiar words."""
     familiar = source.vocabulary.familiar
-    tokens = itertools.groupby(
-        _TOKENS.finditer(source.text), key=lambda token: not familiar(token[0].strip(_PUNCTUATION).casefold())
+    runs = itertools.groupby(
+        _TOKENS.finditer(source.text), key=lambda token: familiar(token[0].strip(_PUNCTUATION).casefold())
     )
-    for odd, run in tokens:
-        if odd:
-            first, *rest = run
-            yield first.start(), (rest[-1] if rest else first).end()
+    return [list(run) for plain, run in runs if not plain]
 
 
-_TURNED: Final = str.maketrans("ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz∀ƆƎℲ⅁⅂Ԁᴚ⅄ı¡¿ᵷ", f"{LETTERS}acefglpryi!?g")
+_TURNED: Final = str.maketrans("ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz∀ƆƎℲ⅁⅂Ԁᴚ⅄ı¡¿ᵷ", f"{_ABC}acefglpryi!?g")
 _ONLY_TURNED: Final = re.compile("[ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ∀ƎℲ⅂⅄ᵷ]")
 
 

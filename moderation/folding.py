@@ -35,12 +35,18 @@ _SIGNS: Final[dict[str, str]] = {"⭕": "o", "❌": "x", "✖": "x", "❗": "!",
 _SPECIAL: Final = re.compile(
     f"{_PILED.pattern}|[\u115f\u1160\u2800-\u28ff\u3164\ufffc\ufffd⭕❌✖❗❕💲➕🔤\u249c-\u24b5\U0001f110-\U0001f1ff]"
 )
+# Marks of other scripts on a Latin letter.
+_MARKED: Final = re.compile(
+    "[A-Za-z][\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u0900-\u0903\u093a-\u094f\u0e31\u0e34-\u0e3a"
+    "\u0e47-\u0e4e\u0eb1-\u0ebc\u0f71-\u0f84\u302a-\u302f\u3099\u309a]"
+)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _SPACES: Final = "\t\n\r\v\f\x85\u2028\u2029\u2800"
 
 # Symbols that stand for letters in fancy alphabets, beside the letters.
 _WRITTEN: Final = re.compile(r"(?:[^\W_]|[℘᙭₳฿₵₣₲₭₥₦₱₴₮₩¢∂꒐-꒿꓀-꓆]){1,40}")
 _MOST_READINGS: Final = 16
+_TELLING: Final = 4  # letters of a word that hardly looks like another one by accident
 
 
 def legible(text: MappedText) -> MappedText:
@@ -66,6 +72,7 @@ def _ordinary(text: str) -> bool:
         unicodedata.is_normalized("NFKC", text)
         and text.replace("\n", " ").replace("\t", " ").isprintable()
         and not _SPECIAL.search(text)
+        and not _MARKED.search(text)
     )
 
 
@@ -132,14 +139,20 @@ def lookalike(text: MappedText, vocabulary: Vocabulary) -> MappedText:
     if text.text.isascii():
         return text
     found = [(match.span(), match[0]) for match in _WRITTEN.finditer(text.text)]
-    foreign = [(span, word) for span, word in found if not word.isascii() and not vocabulary.familiar(word)]
-    read = [(span, word, _read(word, vocabulary)) for span, word in foreign]
-    told = sum(any(map(vocabulary.familiar, forms)) for _, word, forms in read if len(word) >= 3)
-    wholly = told >= 2 and 3 * told >= 2 * sum(len(word) >= 3 for _, word in foreign)
+    read = [
+        (span, word, _read(word, vocabulary))
+        for span, word in found
+        if not word.isascii() and not vocabulary.familiar(word)
+    ]
+    longer = [forms for _, word, forms in read if len(word) >= _TELLING]
+    told = sum(any(map(vocabulary.familiar, forms)) for forms in longer)
+    wholly = told >= 2 and 3 * told >= 2 * len(longer)
+    latin = 2 * len(read) < len(found)
     edits: list[Edit] = []
     for span, word, forms in read:
-        new = next(filter(vocabulary.known, forms), "")
-        if not new and (wholly or _mixed(word)):
+        mixed = _mixed(word)
+        new = next(filter(vocabulary.known, forms), "") if mixed or latin or len(word) > _TELLING else ""
+        if not new and (wholly or mixed):
             new = next(filter(vocabulary.familiar, forms), forms[0] if forms else "")
         if new:
             edits.append((*span, new))
@@ -155,6 +168,7 @@ def _read(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 
 def _mixed(word: str) -> bool:
+    """Whether Latin letters stand beside those of another script."""
     return any(c.isascii() and c.isalpha() for c in word) and not all(map(_is_latin, word))
 
 

@@ -18,7 +18,7 @@ __all__ = ["displayed", "selectors", "tags", "zero_width"]
 _TAGS: Final = re.compile("(?<!\U0001f3f4)[\U000e0020-\U000e007e]{2,}")  # after a black flag they name a region
 _SELECTORS: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 _ZERO_WIDTH: Final = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u180e]")
-_OVERRIDE: Final = re.compile("\u202e([^\u202c\u202d\n]*)")
+_OVERRIDE: Final = re.compile("\u202e([^\u202c-\u202e\n]+)")
 _TAKEN_BACK: Final = re.compile("[^\b\n](?=\b)|\b")
 _FEWEST_BITS: Final = 32
 _TAG_BASE: Final = 0xE0000
@@ -67,7 +67,7 @@ def displayed(source: Source) -> MappedText:
     """The text as it is shown: right-to-left overrides carried out, characters before a backspace gone."""
     text = source.mapped
     if "\u202e" in text.text:
-        text = text.replace((*match.span(), match[1][::-1]) for match in _OVERRIDE.finditer(text.text))
+        text = text.replace((*match.span(1), match[1][::-1]) for match in _OVERRIDE.finditer(text.text))
     if "\b" in text.text:
         text = text.replace((*match.span(), "") for match in _TAKEN_BACK.finditer(text.text))
     return text

@@ -25,12 +25,12 @@ _LOOSE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?: ?[-–—+_|/~*.•·]{1
 _RUN_TOGETHER: Final = 8  # letters of a strange word that may be several
 _LONG_WORD: Final = 16  # letters from which even that may be several
 _PARTS: Final = 3  # words that are looked for in one that is run together
-_LONG_PART: Final = 4  # letters of a term that may be one of only two
+_LONG_PART: Final = 5  # letters of a term that may be one of only two
 _FUNCTION: Final = 3  # letters of a function word, one of which tells three words from a compound
 _LONG_PIECES: Final = 4.4  # letters that pieces between spaces at random have on average, at most
 _WHOLE_PIECES: Final = 0.7  # share of them that may be words
 _FEWER: Final = 0.85  # times as many words as pieces, at most
-_LIKELY: Final = 2.3  # cost of a letter that words may have where they are no fewer
+_PLAUSIBLE: Final = 2.4  # cost of a letter in text that is likely cut where its words end
 _UNLIKELY: Final = 30.0  # cost of what is no word
 _COVERED: Final = 0.85  # share of letters that must be in words once spaces are put right
 _MEAN: Final = 2.5  # letters that words must have on average
@@ -95,13 +95,21 @@ def _split(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
         function = any(len(part) <= _FUNCTION and part in vocabulary.common for part in words)
         enough = len(parts) > _PARTS or (not known and len(parts) == _PARTS and function)
         terms = all(len(part) >= _LONG_PART and part in vocabulary.terms for part in words)
-        if (enough or terms) and _fits(word, parts):
+        if (
+            (enough or terms)
+            and _fits(word, parts)
+            and _cost(_spaced(word, parts), vocabulary) <= _PLAUSIBLE * len(word)
+        ):
             yield *match.span(), _spaced(word, parts)
 
 
 def _fits(letters: str, parts: Sequence[tuple[int, int]]) -> bool:
     covered = sum(b - a for a, b in parts)
     return covered >= _COVERED * len(letters) and covered >= _MEAN * len(parts)
+
+
+def _cost(words: str, vocabulary: Vocabulary) -> float:
+    return sum(min(vocabulary.cost(word), _UNLIKELY) for word in words.split())
 
 
 def _spaced(letters: str, parts: Sequence[tuple[int, int]]) -> str:
@@ -114,30 +122,35 @@ def _respaced(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
     for row in _SPACE.finditer(text):
         pieces = row[0].split()
         letters = "".join(pieces)
-        whole = sum(len(piece) > 1 and vocabulary.sure(piece) for piece in pieces)
-        if len(letters) > _LONG_PIECES * len(pieces) or whole > _WHOLE_PIECES * len(pieces):
+        whole = sum(piece in "ai" or (len(piece) > 1 and vocabulary.sure(piece)) for piece in pieces)
+        if len(letters) > _LONG_PIECES * len(pieces) or whole > min(_WHOLE_PIECES * len(pieces), len(pieces) - 2):
             continue
         parts = vocabulary.segments(letters)
-        words = _spaced(letters, parts).split()
-        cost = sum(min(vocabulary.cost(word), _UNLIKELY) for word in words)
-        likely = cost <= _LIKELY * len(letters) or len(words) <= _FEWER * len(pieces)
+        words = _spaced(letters, parts)
+        fewer = len(words.split()) <= _FEWER * len(pieces)
+        likely = fewer or _cost(words, vocabulary) <= _PLAUSIBLE * len(letters)
         before = sum(len(piece) for piece in pieces if vocabulary.listed(piece))
         if likely and _fits(letters, parts) and sum(b - a for a, b in parts) > before:
-            yield *row.span(), " ".join(words)
+            yield *row.span(), words
 
 
 def _spaces(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
-    """Words split by one space."""
-    common, familiar = vocabulary.common, vocabulary.familiar
+    """Terms split by one space."""
     last: re.Match[str] | None = None
     for match in WORD.finditer(text):
-        if last is not None and match.start() - last.end() == 1 and text[last.end()] == " ":
-            first, second = last[0], match[0]
-            if not (first in common and second in common) and 5 <= len(first) + len(second) <= 20:
-                word = first + second
-                whole = vocabulary.listed if familiar(first) and familiar(second) else vocabulary.known
-                if whole(word) and word.isalpha():
-                    yield last.start(), match.end(), word
-                    last = None
-                    continue
-        last = match
+        apart = last is not None and text[last.end() : match.start()] == " "
+        if last is not None and apart and _belong(last[0], match[0], vocabulary):
+            yield last.start(), match.end(), last[0] + match[0]
+            last = None
+        else:
+            last = match
+
+
+def _belong(first: str, second: str, vocabulary: Vocabulary) -> bool:
+    """Whether two words make a term that is in neither of them."""
+    if not 5 <= len(first) + len(second) <= 20 or (first in vocabulary.common and second in vocabulary.common):
+        return False
+    word = first + second
+    if vocabulary.familiar(first) and vocabulary.familiar(second):
+        return vocabulary.listed(word) and vocabulary.known(word)
+    return vocabulary.known(word) and not vocabulary.known(first) and word.isalpha()

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from countermark.moderation.folding import WORD, clean
+from countermark.moderation.folding import WORD, clean, legible
 from countermark.moderation.mapped import whole
 from countermark.moderation.vocabulary import Vocabulary
 
 __all__ = ["language", "telling"]
 
-_SURELY_TEXT: Final = 14  # bytes
-_LEAST_LETTERS: Final = 0.4  # of a text that is long enough to be no accident
-_MOST_LETTERS: Final = 0.8  # of a shorter one
+_SURELY_TEXT: Final = 14  # bytes that random ones would hardly ever be text
+_SURELY_UTF8: Final = 4  # characters of several bytes each, for which the same holds
+_LEAST_LETTERS: Final = 0.4  # of a text in Latin-1, any bytes of which are text
+_MOST_LETTERS: Final = 0.8  # of a short text
 
 
 def language(raw: bytes, vocabulary: Vocabulary) -> str:
-    """``raw`` as text when it reads like language, else an empty string."""
+    """``raw`` as text when it reads like language or may be a code itself, else an empty string."""
     text = _decoded(raw)
-    if not text or not text.replace("\n", " ").replace("\t", " ").isprintable():
+    seen = legible(whole(text)).text.replace("\n", " ").replace("\t", " ")
+    if not seen.strip() or not seen.isprintable():
         return ""
-    letters = sum(c.isalpha() or c == " " for c in text)
-    if len(raw) >= _SURELY_TEXT:  # as many random bytes are hardly ever printable
-        return text if letters >= _LEAST_LETTERS * len(text) else ""
-    return text if letters >= _MOST_LETTERS * len(text) and telling(text, vocabulary) else ""
+    letters = sum(c.isalpha() or c == " " for c in seen)
+    if len(raw) >= _SURELY_TEXT:
+        sure = text.replace("\n", " ").isprintable() or sum(c > "\x7f" for c in text) >= _SURELY_UTF8
+        return text if sure or letters >= _LEAST_LETTERS * len(seen) else ""
+    return text if letters >= _MOST_LETTERS * len(seen) and telling(text, vocabulary) else ""
 
 
 def telling(text: str, vocabulary: Vocabulary) -> bool:
@@ -40,4 +43,7 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         foreign = sum(byte > 127 for byte in raw)
-        return raw.decode("latin-1") if foreign * 8 <= len(raw) and len(raw) >= _SURELY_TEXT else ""
+        text = raw.decode("latin-1")
+        letters = sum(c.isalpha() or c == " " for c in text)
+        likely = foreign * 8 <= len(raw) >= _SURELY_TEXT and letters >= _LEAST_LETTERS * len(raw)
+        return text if likely else ""

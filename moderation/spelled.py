@@ -26,8 +26,8 @@ _LEAST: Final = 4  # letters
 _MOST_FORMS: Final = 16
 _READABLE: Final = 0.5  # share of letters that must be in familiar words
 
-_SIGNAL: Final = re.compile(r"[.\-_–—−·•*]{1,7}[\s/|]{1,5}[.\-_–—−·•*]{1,7}[\s/|]")
-_MORSE: Final = re.compile(r"(?<!\S)[.\-_–—−·•*]{1,7}(?:[\s/|]{1,5}[.\-_–—−·•*]{1,7}){3,}(?!\S)")
+_SIGNAL: Final = re.compile(r"[.\-_–—−·•*]{1,7}[\s/|]{1,5}[.\-_–—−·•*]{1,7}(?:[\s/|]|$)")
+_MORSE: Final = re.compile(r"(?<![\w.–—−·•*-])[.\-_–—−·•*]{1,7}(?:[\s/|]{1,5}[.\-_–—−·•*]{1,7}){3,}(?![\w.–—−·•*-])")
 _SIGNS: Final = str.maketrans("_–—−·•*", "----...")
 _MORSE_LETTERS: Final = "abcdefghijklmnopqrstuvwxyzäöüß0123456789"
 _MORSE_CODES: Final = (
@@ -82,10 +82,17 @@ def numbers(source: Source) -> MappedText:
 def _told(digits: list[str], gaps: list[str], vocabulary: Vocabulary) -> str:
     """The likeliest text: the one with most letters in familiar words, or, if there is none, what bytes say."""
     texts = [new for raw in _raw(digits) if (new := language(raw, vocabulary))]
-    lettered = _lettered(digits) if len(digits) >= _LEAST else ()
-    read = [_with_k(_cut(letters, gaps, vocabulary), vocabulary) for letters in lettered]
-    read = [new for new in (*texts, *read) if _reads(new, vocabulary)]
-    return max(read, key=lambda new: vocabulary.plainness(WORD.findall(new.casefold())), default="".join(texts[:1]))
+    lettered = [_cut(letters, gaps, vocabulary) for letters in _lettered(digits)] if len(digits) >= _LEAST else []
+    tapped = [_with_k(_cut(letters, gaps, vocabulary), vocabulary) for letters in _tapped(digits)]
+    read = [*texts, *lettered, *tapped]
+    plain = [new for new in read if _reads(new, vocabulary)]
+    if plain:
+        return max(plain, key=lambda new: vocabulary.plainness(WORD.findall(new.casefold())))
+    return max(texts, key=_lettered_share, default="")
+
+
+def _lettered_share(text: str) -> float:
+    return sum(c.isalnum() or c == " " for c in text) / len(text)
 
 
 def _with_k(text: str, vocabulary: Vocabulary) -> str:
@@ -104,10 +111,11 @@ def _raw(digits: list[str]) -> Iterator[bytes]:
     line = "".join(digits)
     if not line.strip("01"):
         for width in (8, 7):
-            groups = (
-                digits if len(digits) > 1 and {len(d) for d in digits} <= {width, width - 1} else _groups(line, width)
-            )
-            yield bytes(int(group, 2) for group in groups if len(group) <= 8)
+            apart = len(digits) > 1 and {len(number) for number in digits} <= {width, width - 1}
+            groups = digits if apart else _groups(line, width)
+            yield bytes(int(group, 2) for group in groups)
+            if apart:
+                break
         return
     if len(digits) == 1:
         yield bytes(int(group) & 255 for group in re.findall(r"1\d\d|\d\d", line))
@@ -128,15 +136,18 @@ def _lettered(digits: list[str]) -> Iterator[list[str]]:
     if all(len(number) <= 2 and int(number) <= 27 for number in digits):
         for first in (1, 0):
             yield [_letter(int(number) - first) for number in digits]
-    if all(len(number) == 2 and set(number) <= set("12345") for number in digits):
-        for down, across in ((0, 1), (1, 0)):
-            tapped = [_TAPPED[5 * (int(number[down]) - 1) + int(number[across]) - 1] for number in digits]
-            yield tapped
     if all(len(set(number)) == 1 and len(number) <= len(_KEYS.get(number[0], "")) for number in digits):
         yield [_KEYS[number[0]][len(number) - 1] for number in digits]
 
 
-_TAPPED: Final = "abcdefghijlmnopqrstuvwxyz"  # five rows of five; c stands for k
+def _tapped(digits: list[str]) -> Iterator[list[str]]:
+    """Letters by row and column of a square, or by column and row."""
+    if len(digits) >= _LEAST and all(len(number) == 2 and set(number) <= set("12345") for number in digits):
+        for down, across in ((0, 1), (1, 0)):
+            yield [_SQUARE[5 * (int(number[down]) - 1) + int(number[across]) - 1] for number in digits]
+
+
+_SQUARE: Final = "abcdefghijlmnopqrstuvwxyz"  # five rows of five; c stands for k
 _KEYS: Final = {  # letters on the keys of a phone
     "2": "abc", "3": "def", "4": "ghi", "5": "jkl", "6": "mno", "7": "pqrs", "8": "tuv", "9": "wxyz", "0": "_",
 }  # fmt: skip

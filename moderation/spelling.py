@@ -40,6 +40,7 @@ _READ: Final = {
 _MOST_READINGS: Final = 32
 _ALONE: Final = {"4": "a", "1": "i", "@": "a", "2": "to"}
 _ENOUGH: Final = 2  # words in leetspeak that make it the style of the text
+_COUNT: Final = re.compile(r"\d+(?:st|nd|rd|th|er|s|x|k|p|d|m|mm|cm|km|kg|fps)")
 _MASKED: Final = re.compile(r"[a-zß-ÿ]+(?:(?:[*#?%&•·@$!_]{1,3}|[-.]{2,3})[a-zß-ÿ]+|\*{1,3})+")
 _TRIPLE: Final = re.compile(r"(.)\1{2,}")
 _VOWEL: Final = re.compile("[aeiouyäöü]")
@@ -89,11 +90,9 @@ def _read(token: str, vocabulary: Vocabulary, style: bool, other: bool) -> Itera
 def _core(token: str, vocabulary: Vocabulary, style: bool, other: bool) -> Edit | None:
     cores = (token, token.rstrip(_OUTSIDE), token.lstrip(_OUTSIDE), token.strip(_OUTSIDE), token.strip(f"{_OUTSIDE}|"))
     for core in dict.fromkeys(cores):
-        if (
-            2 <= len(core) <= LONGEST
-            and not vocabulary.familiar(core)
-            and (new := _word(core, vocabulary, style, other))
-        ):
+        if not 2 <= len(core) <= LONGEST or vocabulary.familiar(core) or _COUNT.fullmatch(core):
+            continue
+        if new := _word(core, vocabulary, style, other):
             at = token.index(core)
             return at, at + len(core), new
     return None

@@ -34,7 +34,7 @@ __all__ = ["View", "views"]
 MOST_SOURCES: Final = 8
 MOST_JUDGED: Final = 4
 _READABLE: Final = 0.4  # share of letters in familiar words that makes a decoding language
-_PLAINER: Final = 0.3  # how much larger that share must become for a folding to be what the text says
+_CHANGED: Final = 0.4  # share of letters in words that a folding made, for it to be what the text says
 
 Folding = Callable[[MappedText, Vocabulary], MappedText]
 # Foldings that may read a word in two ways; the other way is a view, but not what is folded further.
@@ -46,6 +46,9 @@ _FOLDINGS: Final[tuple[tuple[str, Folding], ...]] = (
     ("repaired", repaired),
     ("split", split),
 )
+
+
+_NAMES: Final = frozenset(name for name, _ in _FOLDINGS)
 
 
 @dataclass(frozen=True)
@@ -82,27 +85,35 @@ def _judged(found: list[View], vocabulary: Vocabulary) -> list[View]:
     first, *others = found
     left = MOST_JUDGED - 1
     marked = [replace(first, judged=True)]
-    if others:
-        before = _plain(first, vocabulary)
+    before = _Words.of(first, vocabulary) if others else None
     for view in others:
-        chosen = view.final and left > 0 and _tells(view, before, vocabulary)
+        chosen = view.final and left > 0 and before is not None and _tells(view, before, vocabulary)
         left -= chosen
         marked.append(replace(view, judged=True) if chosen else view)
     return marked
 
 
-def _tells(view: View, before: tuple[int, float], vocabulary: Vocabulary) -> bool:
-    letters, share = _plain(view, vocabulary)
-    if view.name in {label for label, _ in _FOLDINGS}:
-        return share >= before[1] + _PLAINER
-    return share >= _READABLE and letters > before[0]
+@dataclass(frozen=True)
+class _Words:
+    words: frozenset[str]
+    letters: int
+    share: float  # of the letters, in familiar words
+
+    @classmethod
+    def of(cls, view: View, vocabulary: Vocabulary) -> _Words:
+        words = WORD.findall(view.mapped.text)
+        return cls(frozenset(words), sum(map(len, words)), vocabulary.plainness(words))
 
 
-def _plain(view: View, vocabulary: Vocabulary) -> tuple[int, float]:
-    """Letters in familiar words, and their share of all letters."""
-    words = WORD.findall(view.mapped.text)
-    share = vocabulary.plainness(words)
-    return round(share * sum(map(len, words))), share
+def _tells(view: View, before: _Words, vocabulary: Vocabulary) -> bool:
+    """Whether ``view`` is what the text says, in place of or beside its plainest reading."""
+    here = _Words.of(view, vocabulary)
+    if here.share < _READABLE:
+        return False
+    if view.name in _NAMES:
+        changed = sum(map(len, here.words - before.words))
+        return changed >= _CHANGED * here.letters and here.share >= before.share
+    return here.share * here.letters > before.share * before.letters
 
 
 def _sources(text: MappedText, vocabulary: Vocabulary) -> Iterator[tuple[str, MappedText]]:
