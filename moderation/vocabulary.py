@@ -36,21 +36,13 @@ _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _ENDINGS: Final = ("ing", "ed", "es", "er", "ers", "ly", "s", "en", "em")
 _LONGER: Final = ("", "e", "en", "er", "es", "em", "t", "te", "s", "ed", "ing", "ion", "n", "d")  # of terms with a star
 _STEM: Final = 4  # letters that an ending must leave
-_SOUNDS: Final = str.maketrans(
-    {
-        **dict.fromkeys("cqк", "k"), "w": "v", "y": "i", "j": "dzh", "x": "ks", "ä": "e", "ö": "o", "ü": "u",
-        **dict(
-            zip(
-                "абвгдеёжзийлмнопрстуфхцчшщыэюяіїєґъьαβγδεζηθικλμνξοπρσςτυφχψω",
-                (
-                    "a b v g d e e zh z i i l m n o p r s t u f h ts tsh sh sh i e iu ia i i e g . . "
-                    "a b g d e z i t i k l m n ks o p r s s t u f h ps o"
-                ).replace(".", "").split(" "),
-                strict=True,
-            )
-        ),
-    }
-)  # fmt: skip
+# Letters and how they sound: Cyrillic, Greek, and the Latin ones that have several ways. A dot is no sound.
+_WRITTEN: Final = "абвгдеёжзийклмнопрстуфхцчшщыэюяіїєґъь αβγδεζηθικλμνξοπρσςτυφχψω cqwyjxäöü"
+_SPOKEN: Final = (
+    "a b v g d e e zh z i i k l m n o p r s t u f h ts tsh sh sh i e iu ia i i e g . . _ "
+    "a b g d e z i t i k l m n ks o p r s s t u f h ps o _ k k v i dzh ks e o u"
+)
+_SOUNDS: Final = {ord(c): sound.strip("._") for c, sound in zip(_WRITTEN, _SPOKEN.split(), strict=True)}
 _VOWELS: Final = re.compile("[aeiouäöüyáàâéèêíóôúñ]")
 _DOUBLE: Final = re.compile(r"(.)\1+")
 _MASK: Final = re.compile(r"[^a-zäöü]")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countermark.benchmarks._disguises import ENCODINGS, LETTERS, PARTLY, WORDS
+from countermark.benchmarks._disguises import LETTERS, PARTLY, WORDS
+from countermark.benchmarks._encodings import ENCODINGS
 from countermark.moderation import Moderator, Opinion
 
 ALL = {**ENCODINGS, **LETTERS, **WORDS, **PARTLY}

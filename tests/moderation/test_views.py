@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from countermark.benchmarks._disguises import ENCODINGS, LETTERS, WORDS
+from countermark.benchmarks._disguises import LETTERS, WORDS
+from countermark.benchmarks._encodings import ENCODINGS
 from countermark.moderation import Moderator, Opinion
 from countermark.moderation.decoding import DECODERS, STORED
 from countermark.moderation.folding import clean, lookalike
