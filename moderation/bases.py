@@ -64,7 +64,7 @@ def _decoded(code: str, source: Source, decoders: tuple[Decode, ...]) -> str:
     for decode in decoders:
         try:
             raw = _unpacked(decode(code))
-        except (ValueError, binascii.Error, zlib.error, OverflowError):
+        except (ValueError, binascii.Error, OverflowError):
             continue
         if new := language(raw, source.vocabulary):
             return new

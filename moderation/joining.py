@@ -38,7 +38,7 @@ _SPACE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:\s[^\W\d_]++){2,}")
 
 
 def joined(text: MappedText, vocabulary: Vocabulary) -> MappedText:
-    """``text`` (folded) with split words joined and joined words split."""
+    """``text`` (folded) with words put together that were split."""
     edits = sorted([*_spread(text.text, vocabulary), *_signs(text.text, vocabulary)])
     text = text.replace(_apart(edits))
     text = text.replace(_respaced(text.text, vocabulary))
@@ -95,12 +95,9 @@ def _split(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:
         function = any(len(part) <= _FUNCTION and part in vocabulary.common for part in words)
         enough = len(parts) > _PARTS or (not known and len(parts) == _PARTS and function)
         terms = all(len(part) >= _LONG_PART and part in vocabulary.terms for part in words)
-        if (
-            (enough or terms)
-            and _fits(word, parts)
-            and _cost(_spaced(word, parts), vocabulary) <= _PLAUSIBLE * len(word)
-        ):
-            yield *match.span(), _spaced(word, parts)
+        spaced = _spaced(word, parts)
+        if (enough or terms) and _fits(word, parts) and _cost(spaced, vocabulary) <= _PLAUSIBLE * len(word):
+            yield *match.span(), spaced
 
 
 def _fits(letters: str, parts: Sequence[tuple[int, int]]) -> bool:

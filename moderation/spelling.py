@@ -42,6 +42,8 @@ _ALONE: Final = {"4": "a", "1": "i", "@": "a", "2": "to"}
 _ENOUGH: Final = 2  # words in leetspeak that make it the style of the text
 _COUNT: Final = re.compile(r"\d+(?:st|nd|rd|th|er|s|x|k|p|d|m|mm|cm|km|kg|fps)")
 _MASKED: Final = re.compile(r"[a-zß-ÿ]+(?:(?:[*#?%&•·@$!_]{1,3}|[-.]{2,3})[a-zß-ÿ]+|\*{1,3})+")
+_SOUNDS: Final = {"ph": "f", "vv": "w", "z": "s"}
+_SAME_SOUND: Final = re.compile("ph|vv|z$")
 _TRIPLE: Final = re.compile(r"(.)\1{2,}")
 _VOWEL: Final = re.compile("[aeiouyäöü]")
 _MIXED_UP: Final = 5  # letters of a term whose inner letters may have changed places
@@ -68,7 +70,7 @@ def _respelt(tokens: list[re.Match[str]], vocabulary: Vocabulary, style: bool, o
     for token in tokens:
         if style and token[0] in _ALONE:
             yield *token.span(), _ALONE[token[0]]
-        if len(token[0]) < 2 or (token[0].isalpha() and "ph" not in token[0] and "vv" not in token[0]):
+        if len(token[0]) < 2 or token[0].isalpha():
             continue
         edits = list(_read(token[0], vocabulary, style, other))
         yield from ((token.start() + start, token.start() + end, new) for start, end, new in edits)
@@ -157,7 +159,7 @@ def _repaired(word: str, vocabulary: Vocabulary, gibberish: bool, bones: tuple[d
     if not _VOWEL.search(word, 1):
         term = vocabulary.skeletons.get(word, "") if len(word) >= _BONES else ""
         return next((table[word] for table in bones if word in table), term)
-    if new := _shortened(word, vocabulary):
+    if new := _shortened(word, vocabulary) or _heard(word, vocabulary):
         return new
     key = outline(word)
     if not gibberish:
@@ -176,6 +178,12 @@ def _shortened(word: str, vocabulary: Vocabulary) -> str:
             return once
     once = collapsed(word)
     return vocabulary.collapsed.get(once, "") if len(word) - len(once) > 1 else ""
+
+
+def _heard(word: str, vocabulary: Vocabulary) -> str:
+    """The term that ``word`` sounds or looks like: "phuck", "vvoman", "boobz"."""
+    form = _SAME_SOUND.sub(lambda match: _SOUNDS[match[0]], word)
+    return form if form != word and vocabulary.known(form) else ""
 
 
 def _swapped(word: str, vocabulary: Vocabulary) -> str:

@@ -46,8 +46,6 @@ _FOLDINGS: Final[tuple[tuple[str, Folding], ...]] = (
     ("repaired", repaired),
     ("split", split),
 )
-
-
 _NAMES: Final = frozenset(name for name, _ in _FOLDINGS)
 
 
