@@ -40,9 +40,9 @@ class Allowed:
 
 
 class Custom:
-    """Terms and allowed phrases; immutable after it is made, so that threads can share it."""
+    """Terms and allowed phrases beside the lexicon ``base``; immutable, so that threads can share it."""
 
-    def __init__(self, terms: Iterable[Term] = (), allow: Iterable[str] = ()) -> None:
+    def __init__(self, base: Lexicon, terms: Iterable[Term] = (), allow: Iterable[str] = ()) -> None:
         groups: dict[tuple[str, float], list[str]] = {}
         for term in terms:
             groups.setdefault((term.category, term.score), []).append(_plain(term.phrase))
@@ -50,16 +50,16 @@ class Custom:
         lexicon = {f"{category} {score}": phrases for (category, score), phrases in groups.items()}
         phrases = [_plain(phrase) for phrase in allow]
         self._terms = RuleBook(rules, Lexicon(lexicon, frozenset())) if rules else None
+        self._base = base.vocabulary
+        self._both = self._base.with_terms(self._terms.lexicon.vocabulary) if self._terms else self._base
         self._allowed = Lexicon({_ALLOWED: phrases}, frozenset()) if phrases else None
 
-    def views(self, text: MappedText, base: Lexicon) -> list[View]:
-        """The views of ``text`` by the lexicon ``base``, then those that only the own terms bring about."""
-        found = views(text, base.known, base.common)
+    def views(self, text: MappedText) -> list[View]:
+        """The views of ``text`` by the lexicon, then those that only the own terms bring about."""
+        found = views(text, self._base)
         if self._terms is not None:
-            own = self._terms.lexicon
             seen = {view.mapped.text for view in found}
-            more = views(text, lambda word: base.known(word) or own.known(word), base.common)
-            found += [view for view in more if view.mapped.text not in seen]
+            found += [view for view in views(text, self._both) if view.mapped.text not in seen]
         return found
 
     def allowed(self, view: View) -> Allowed:

@@ -2,14 +2,16 @@
 
 A term is one or more words as they stand after :func:`countermark.moderation.folding.clean`. ``porn*`` matches every
 word that begins so, ``*pornos`` every word that ends so; ``{age}`` stands for each of 1 to 17. Terms with umlauts also
-match with ae, oe, ue. Words are runs of letters and digits, so "sex-tape" and "sex tape" are the same two words.
+match with ae, oe, ue. Words are runs of letters and digits, so "sex-tape" and "sex tape" are the same two words; an
+emoji that is a term is a word.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,12 +20,15 @@ from typing import Any, Final
 from countermark.errors import BadSettings
 from countermark.moderation.folding import LONGEST, WORD, clean
 from countermark.moderation.mapped import MappedText, whole
+from countermark.moderation.vocabulary import Vocabulary
 
 __all__ = ["Hit", "Lexicon", "Scan", "load_lexicon"]
 
 RULES_FILE: Final = "rules.toml"
 COMMON_FILE: Final = "common.toml"
+WORDS_FILE: Final = "words.txt"
 SHORTEST_PART: Final = 4  # letters
+_EMOJI: Final = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 _AGES: Final = range(1, 18)
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
@@ -57,14 +62,16 @@ class Scan:
 class Lexicon:
     """Terms by group; immutable after it is made, so that threads can share it."""
 
-    def __init__(self, groups: Mapping[str, list[str]], common: frozenset[str]) -> None:
+    def __init__(self, groups: Mapping[str, list[str]], common: frozenset[str], everyday: Sequence[str] = ()) -> None:
         import ahocorasick
 
         self.common = common
+        emoji = sorted({sign for terms in groups.values() for term in terms for sign in _EMOJI.findall(term)})
+        self._word = re.compile("|".join((WORD.pattern, *emoji)))
         self.groups = frozenset(groups)
         table: dict[str, list[str]] = {}
         for group, terms in groups.items():
-            for key in {key for term in terms for key in _keys(term)}:
+            for key in dict.fromkeys(key for term in terms for key in self._keys(term)):
                 table.setdefault(key, []).append(group)
         self._automaton: Any = ahocorasick.Automaton()
         for key, owners in table.items():
@@ -73,6 +80,7 @@ class Lexicon:
         self.size = len(table)
         # Words of longer terms ("taylor swift"), so that their disguises are undone as well.
         self._parts = frozenset(word for key in table for word in key.split() if len(word) >= SHORTEST_PART)
+        self.vocabulary = Vocabulary(self.known, common, everyday, table)
 
     def known(self, word: str) -> bool:
         """Whether ``word`` (folded, one word) is a word of a term, or begins or ends as a term with a star does."""
@@ -86,7 +94,7 @@ class Lexicon:
 
     def scan(self, mapped: MappedText) -> Scan:
         """All terms in a folded view."""
-        places = tuple(match.span() for match in WORD.finditer(mapped.text))
+        places = tuple(match.span() for match in self._word.finditer(mapped.text))
         line = f" {' '.join(mapped.text[a:b] for a, b in places)} "
         begins: list[int] = []
         at = 1
@@ -102,17 +110,16 @@ class Lexicon:
                 hits.setdefault(group, set()).add(Hit(first, last, group))
         return Scan(mapped, places, {group: tuple(sorted(found)) for group, found in hits.items()})
 
-
-def _keys(term: str) -> Iterator[str]:
-    """The strings to search for in text whose words are padded with one space on each side."""
-    if "{age}" in term:
-        for age in _AGES:
-            yield from _keys(term.replace("{age}", str(age)))
-        return
-    begins, ends = term.startswith("*"), term.endswith("*")
-    body = " ".join(WORD.findall(clean(whole(term)).text))
-    for form in {body, body.translate(_UMLAUTS)}:
-        yield f"{'' if begins else ' '}{form}{'' if ends else ' '}"
+    def _keys(self, term: str) -> Iterator[str]:
+        """The strings to search for in text whose words are padded with one space on each side."""
+        if "{age}" in term:
+            for age in _AGES:
+                yield from self._keys(term.replace("{age}", str(age)))
+            return
+        begins, ends = term.startswith("*"), term.endswith("*")
+        body = " ".join(self._word.findall(clean(whole(term)).text))
+        for form in dict.fromkeys((body, body.translate(_UMLAUTS))):
+            yield f"{'' if begins else ' '}{form}{'' if ends else ' '}"
 
 
 @cache
@@ -141,4 +148,5 @@ def load_lexicon() -> Lexicon:
             if group in groups:
                 raise BadSettings(f"the lexicon has the group {group} twice, once in {name}")
             groups[group] = [str(term) for term in terms]
-    return Lexicon(groups, common)
+    words = (files("countermark.moderation") / "data" / WORDS_FILE).read_text("utf-8")
+    return Lexicon(groups, common, words.split())

@@ -52,6 +52,18 @@ class MappedText:
         ends += self.ends[at:]
         return MappedText("".join(pieces), starts, ends)
 
+    def collect(self, edits: Iterable[Edit]) -> MappedText:
+        """Only the replacements, in the order in which they are given; the rest of the text is left out."""
+        pieces: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        for start, end, new in edits:
+            first, last = self.span(start, end)
+            pieces.append(new)
+            starts += [first] * len(new)
+            ends += [last] * len(new)
+        return MappedText("".join(pieces), starts, ends)
+
     def reversed(self) -> MappedText:
         """Read from the end."""
         return MappedText(self.text[::-1], self.starts[::-1], self.ends[::-1])

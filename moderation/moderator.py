@@ -2,8 +2,9 @@
 
 1. The text is cut into overlapping pieces of ``PIECE`` characters, so that cost stays linear.
 2. Each piece gives its views (:mod:`.views`); each view is judged by the rules, and by an operator's own terms
-   (:mod:`.custom`). The model judges the plainest one, and the last view of a source where a rule fired in it. Harmless
-   idioms and allowed phrases are blanked out for it. It is asked about many views at once, whosever prompt they are of.
+   (:mod:`.custom`). The model judges those that are made for it (``View.judged``), and the last view of a source where
+   a rule fired in it. Harmless idioms and allowed phrases are blanked out for it. It is asked about many views at once,
+   whosever prompt they are of.
 3. A category's score is the highest of its rules' and of the model's probability, which is discounted in languages
    that it was not trained for.
 4. The policy's thresholds turn scores into flags, and the strongest action of a flagged category decides.
@@ -86,7 +87,7 @@ class Moderator:
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self._model: PromptModel = model if model is not None else load_linear()
         self._rules: RuleBook = load_rules()
-        self._custom = Custom(self.policy.terms, self.policy.allow)
+        self._custom = Custom(self._rules.lexicon, self.policy.terms, self.policy.allow)
         self.audit = audit
 
     def check(self, text: str) -> Decision:
@@ -127,13 +128,13 @@ class Moderator:
 
     def _read(self, piece: MappedText, case: _Case) -> Iterator[_Question]:
         """Lets the rules judge a piece, and yields what the model is to be asked about it."""
-        for i, view in enumerate(self._custom.views(piece, self._rules.lexicon)):
+        for view in self._custom.views(piece):
             scan = self._rules.lexicon.scan(view.mapped)
             allowed = self._custom.allowed(view)
             hits = self._rules.check(scan, view.name, allowed.words) + self._custom.check(view, allowed)
             for reason in hits:
                 _keep(case.by_rules, reason)
-            if _judged(view, first=i == 0, fired=bool(hits or allowed.words)):
+            if view.judged or (view.final and (hits or allowed.words)):
                 yield from _questions(case, view, self._rules.masked(scan), allowed)
 
     def _ask(self, questions: Sequence[_Question], batch: int) -> None:
@@ -191,11 +192,6 @@ def _keep(best: dict[tuple[str, str], Reason], reason: Reason) -> None:
     key = (reason.category, reason.rule)
     if key not in best or reason.score > best[key].score:
         best[key] = reason
-
-
-def _judged(view: View, *, first: bool, fired: bool) -> bool:
-    """Whether the model reads a view."""
-    return first or (view.final and fired)
 
 
 def _questions(case: _Case, view: View, text: str, allowed: Allowed) -> Iterator[_Question]:

@@ -67,7 +67,7 @@ class RuleBook:
         hits = self._without_negated(self._without_idioms(scan.hits))
         rest = _without(hits, allowed) if allowed else hits
         reasons: list[Reason] = []
-        for i in sorted({i for group in hits for i in self._beginning.get(group, ())}):
+        for i in sorted({i for group, found in hits.items() if found for i in self._beginning.get(group, ())}):
             rule = self.rules[i]
             found = _fires(rule, hits if rule.category in FLOORS else rest, hits)
             if found is not None:

@@ -31,6 +31,7 @@ class Silent:
         return [Opinion({}, {}) for _ in texts]
 
 
+DICE = random.Random(5)
 BOMBS: dict[str, Callable[[], str]] = {
     "empty": lambda: "",
     "blank": lambda: " \t\n" * 1000,
@@ -48,6 +49,15 @@ BOMBS: dict[str, Callable[[], str]] = {
     "every plane": lambda: "".join(chr(c) for c in range(0, 0x110000, 97)),
     "brackets": lambda: "((((((((" * 5_000,
     "negations": lambda: "no blood or gore and " * 5_000,
+    "signs at random": lambda: "".join(chr(DICE.randint(32, 126)) for _ in range(30_000)),
+    "letters at random": lambda: "".join(DICE.choice("abcdefghijklmnopqrstuvwxyz  ") for _ in range(30_000)),
+    "no end of a word": lambda: "NudeVideoOf" * 3_000,
+    "numbers": lambda: "12 5 8 20 110 117 01101110 " * 1_200,
+    "morse": lambda: ".- -... " * 4_000,
+    "code to put together": lambda: "".join(f"a{i}='nu'; b{i}='de'; a{i}+b{i} " for i in range(1_000)),
+    "names of characters": lambda: "\\N{LATIN SMALL LETTER N}\\N{" * 1_000,
+    "masked letters": lambda: "n*" * 15_000,
+    "strange alphabets": lambda: "Ꮑ几ηոռ ₦ɄĐɆ " * 3_000,
     "right to left": lambda: "\u202e\u2066edun\u2069" * 3_000,
 }
 

@@ -99,7 +99,7 @@ def test_stars_stand_for_the_rest_of_a_word() -> None:
     moderator = Moderator(own(["ip: zorbl*", "shock: *blarg", "privacy: *snark*"]))
     for text, category in (("two zorblaxes", "ip"), ("an umblarg", "shock"), ("the osnarkol", "privacy")):
         assert moderator.check(text).flagged == (category,), text
-    assert moderator.check("a blargzorbl").allowed
+    assert moderator.check("a blargqx and a qxzorbl").allowed
 
 
 @pytest.mark.parametrize("term", ["a.*b", "(c|d)++", "[e-g]{2}", "h\\d+", "^i$", "{age} j"])
