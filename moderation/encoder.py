@@ -1,38 +1,27 @@
 """The learned encoder: a small multilingual transformer in ONNX Runtime, int8, without torch.
 
-``weights/encoder.onnx`` takes token ids (1 x tokens, 0 before and 2 after a text) and gives
-``said``, a logit for each head, and ``told``, what each token adds to it: a logit is the mean of its tokens'
-shares plus a bias, so the words that weigh most are known without asking twice. The first head says whether a text is
-harmful at all: its probability is ``sigmoid(slope * logit + offset)``. The others, a softmax, say of which category the
-harm would be: the likeliest one gets the whole probability, so that no harm passes for want of a name, and the others
-their part of it in proportion. ``weights/encoder.vocabulary`` is the
-SentencePiece model (unigram; Kudo 2018) that cuts folded text into tokens. The file's metadata names heads and
-languages and holds slope and offset.
-
-Both files are made by ``countermark train encoder``; ``weights/README.md`` says from what.
+Its network takes token ids (1 x tokens, 0 before and 2 after a text) and gives ``said``, a logit for each head, and
+``told``, what each token adds to it: a logit is the mean of its tokens' shares plus a bias, so the words that weigh
+most are known without asking twice. The first head says whether a text is harmful at all: its probability is
+``sigmoid(slope * logit + offset)``. The others, a softmax, say of which category the harm would be: the likeliest one
+gets the whole probability, so that no harm passes for want of a name, and the others their part of it in proportion.
+Its vocabulary is the SentencePiece model (unigram; Kudo 2018) that cuts folded text into tokens. The network's
+metadata names heads and languages and holds slope and offset. Both are made by ``countermark train encoder``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from countermark.moderation.linear import ANY, Opinion
-from countermark.weights import pinned
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EncoderModel", "load_encoder", "read_encoder"]
-
-WEIGHTS: Final = "encoder.onnx"
-VOCABULARY: Final = "encoder.vocabulary"
-SHA256: Final = ""
-VOCABULARY_SHA256: Final = ""
+__all__ = ["EncoderModel"]
 
 LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
 OVERLAP: Final = 30
@@ -146,16 +135,3 @@ def _span(text: str, shares: NDArray[np.float32], places: Sequence[tuple[int, in
 def _wide(char: str) -> bool:
     """Whether ``char`` is of a script that is written without spaces."""
     return "\u2e80" <= char <= "\ud7ff" or "\uf900" <= char <= "\ufaff"
-
-
-@cache
-def load_encoder() -> EncoderModel:
-    """The embedded encoder. Raises :class:`countermark.errors.WeightsMissing` for files that are absent or others."""
-    folder = files("countermark.moderation") / "weights"
-    return read_encoder(folder / WEIGHTS, SHA256, folder / VOCABULARY, VOCABULARY_SHA256)
-
-
-def read_encoder(network: Any, sha256: str, vocabulary: Any, vocabulary_sha256: str) -> EncoderModel:
-    """An encoder from files of ``countermark train encoder`` whose sha256 are known."""
-    raw, words = pinned(network, sha256, "moderation"), pinned(vocabulary, vocabulary_sha256, "moderation")
-    return EncoderModel(raw, words)

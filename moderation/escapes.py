@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from countermark.moderation.mapped import Edit, MappedText
+from countermark.moderation.mapped import Edit, MappedText, apart
 from countermark.moderation.source import Source
 
 __all__ = ["escapes", "mail", "mojibake", "punycode"]
@@ -56,16 +56,8 @@ def escapes(source: Source) -> MappedText:
         edits = sorted(_escaped(mapped.text))
         if not edits:
             break
-        mapped = mapped.replace(_apart(edits))
+        mapped = mapped.replace(apart(edits))
     return mapped
-
-
-def _apart(edits: list[Edit]) -> Iterator[Edit]:
-    at = 0
-    for edit in edits:
-        if edit[0] >= at:
-            yield edit
-            at = edit[1]
 
 
 def _escaped(text: str) -> Iterator[Edit]:

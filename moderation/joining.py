@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from countermark.moderation.folding import LONGEST, WORD
-from countermark.moderation.mapped import Edit, MappedText
+from countermark.moderation.mapped import Edit, MappedText, apart
 from countermark.moderation.vocabulary import Vocabulary
 
 __all__ = ["joined", "split"]
@@ -40,17 +40,9 @@ _SPACE: Final = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:\s[^\W\d_]++){2,}")
 def joined(text: MappedText, vocabulary: Vocabulary) -> MappedText:
     """``text`` (folded) with words put together that were split."""
     edits = sorted([*_spread(text.text, vocabulary), *_signs(text.text, vocabulary)])
-    text = text.replace(_apart(edits))
+    text = text.replace(apart(edits))
     text = text.replace(_respaced(text.text, vocabulary))
     return text.replace(_spaces(text.text, vocabulary))
-
-
-def _apart(edits: list[Edit]) -> Iterator[Edit]:
-    at = 0
-    for edit in edits:
-        if edit[0] >= at:
-            yield edit
-            at = edit[1]
 
 
 def _spread(text: str, vocabulary: Vocabulary) -> Iterator[Edit]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Edit", "MappedText", "whole"]
+__all__ = ["Edit", "MappedText", "apart", "whole"]
 
 Edit = tuple[int, int, str]  # start and end in the text, and what stands there instead
 
@@ -72,3 +72,12 @@ class MappedText:
 def whole(text: str, offset: int = 0) -> MappedText:
     """``text`` as it is; ``offset`` is where it begins in the user's text, in characters."""
     return MappedText(text, range(offset, offset + len(text)), range(offset + 1, offset + len(text) + 1))
+
+
+def apart(edits: Iterable[Edit]) -> Iterator[Edit]:
+    """Sorted edits without those that begin inside one before them."""
+    at = 0
+    for edit in edits:
+        if edit[0] >= at:
+            yield edit
+            at = edit[1]

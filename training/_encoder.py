@@ -81,13 +81,18 @@ class Encoder(nn.Module):
 
     def vectors(self, ids: Tensor) -> Tensor:
         """One vector a text, B x width."""
+        x, there = self.read(self.words(ids), ids)
+        mean: Tensor = (x.float() * there).sum(1) / there.sum(1)
+        return mean
+
+    def read(self, words: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """The last layer's token vectors, B x T x width, from the first's, and where a token is, B x T x 1."""
         there = (ids != 1).float()
-        x = self.norm(self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device)))
+        x = self.norm(words + self.places.weight[: ids.shape[1]])
         mask = ((there - 1) * 1e4)[:, None, None, :]
         for layer in self.layers:
             x = layer(x, mask)
-        mean: Tensor = (x.float() * there[..., None]).sum(1) / there.sum(1, keepdim=True)
-        return mean
+        return x, there[..., None]
 
 
 def start(e5: E5, kept: Sequence[int], layers: Sequence[int], outputs: int, dropout: float = 0.1) -> Encoder:

@@ -38,14 +38,9 @@ class _Running(nn.Module):
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         model = self.model
-        there = (ids != 1).float()
-        words = self.small[ids].float() * self.scale[ids]
-        x = model.norm(words + model.places.weight[: ids.shape[1]][None])
-        mask = ((there - 1) * 1e4)[:, None, None, :]
-        for layer in model.layers:
-            x = layer(x, mask)
-        told = torch.matmul(x, model.out.weight.t()) * there[..., None]
-        return told.sum(1) / there.sum(1, keepdim=True) + model.out.bias, told
+        x, there = model.read(self.small[ids].float() * self.scale[ids], ids)
+        told = torch.matmul(x, model.out.weight.t()) * there
+        return told.sum(1) / there.sum(1) + model.out.bias, told
 
 
 def quantise(model: Encoder, meta: dict[str, Any], path: Path) -> None:

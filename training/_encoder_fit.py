@@ -7,6 +7,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,14 @@ _CATEGORIES = 0.3  # weight of the categories' loss beside that of ``any``
 _SMOOTH = 0.02  # whether a row is harmful is this far from certain
 
 
+@dataclass(frozen=True)
 class Recipe:
     """How long and how fast: ``epochs`` over the rows, peak ``rate``, ``fade`` from one layer to the next below it."""
 
-    def __init__(self, epochs: float = 3.0, rate: float = 1e-4, fade: float = 0.9, tokens: int = 1024) -> None:
-        self.epochs, self.rate, self.fade, self.tokens = epochs, rate, fade, tokens
+    epochs: float = 3.0
+    rate: float = 1e-4
+    fade: float = 0.9
+    tokens: int = 1024
 
 
 def fit(
@@ -65,7 +69,7 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate * factor * group["scale"]
             loss = _loss(model.train(), *batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             optimiser.zero_grad()
@@ -132,8 +136,7 @@ def _batches(
         units[row.pair or str(number)].append(number)
     whole = list(units.values())
     rng.shuffle(whole)
-    lengths = [max(len(ids[i]) for i in unit) * len(unit) for unit in whole]
-    whole = [whole[i] for i in sorted(range(len(whole)), key=lambda i: lengths[i] // len(whole[i]) + rng.random() * 6)]
+    whole.sort(key=lambda unit: max(len(ids[i]) for i in unit) + rng.random() * 6)
     chunks: list[list[int]] = [[]]
     for unit in whole:
         longest = max([2 + len(ids[i]) for i in (*chunks[-1], *unit)])

@@ -26,7 +26,7 @@ __all__ = ["HEADS", "PARTS", "Example", "capped", "folded", "mixed", "own_exampl
 HEADS: Final = (ANY, *(category for category in CATEGORIES if category != "sexual_minors"))
 PARTS: Final = 7  # of the own rows' groups; part 0 is never trained on
 OWN: Final = Path(__file__).parent / "prompts"
-_TAXONOMIES: Final = {"self_harm": "self_harm", "harassment": "harassment", "privacy": "privacy"}
+_TAXONOMIES: Final = {"self_harm", "harassment", "privacy"}  # of public sources, named as our categories are
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def public_examples(path: Path, sources: Iterable[str] = LICENSED) -> list[Examp
             if head is None or not text or text in seen:
                 continue
             seen.add(text)
-            named = (head or _TAXONOMIES.get(row["taxonomy"], "")) if harmful else ""
-            categories = frozenset([named] if named else [])
+            named = {head} if head else {row["taxonomy"]} & _TAXONOMIES if harmful else set()
+            categories: frozenset[str] = frozenset(named)
             rows.append(Example(text, harmful, categories, row["lang"], row["source"], "public", text, ""))
     return rows
 

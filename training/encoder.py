@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from countermark.moderation.encoder import EncoderModel
 from countermark.moderation.language import LANGUAGES
 from countermark.training._calibration import platt
 from countermark.training._e5 import E5, find_e5, read_e5
-from countermark.training._encoder import start
+from countermark.training._encoder import Encoder, start
 from countermark.training._encoder_export import quantise, vocabulary
 from countermark.training._encoder_fit import Recipe, Tokenise, fit, logits_of
 from countermark.training._pieces import choose
@@ -119,7 +119,7 @@ def calibrate(scored: Sequence[Scored]) -> tuple[float, float]:
 def _trained(
     e5: E5, kept: Sequence[int], own: list[Example], public: list[Example], tokenise: Tokenise, recipe: Recipe,
     path: Path,
-) -> Any:  # fmt: skip
+) -> Encoder:  # fmt: skip
     rows = [row for row in own if part_of(row, PARTS) != 0] + capped(public, HARMFUL, HARMLESS, 0)
     weights = np.array([1.0 if row.kind != "public" else QUIET.get(row.source, PUBLIC) for row in rows], np.float32)
     torch.manual_seed(0)
