@@ -19,11 +19,16 @@ from countermark.moderation.vocabulary import LONGEST, Vocabulary, sound
 
 __all__ = ["LONGEST", "WORD", "clean", "legible", "lookalike"]
 
-WORD: Final = re.compile(r"[^\W_]+")
+# Marks that are part of a word, as the vowel signs of Devanagari are; Python's \w leaves them out.
+_WITHIN: Final = "".join(sign for sign in map(chr, range(0x300, 0x1100)) if unicodedata.category(sign)[0] == "M")
+_WIDE: Final = "\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts without spaces
+# A run of letters and digits; one ends where a script without spaces begins.
+WORD: Final = re.compile(f"[{_WIDE}]++|(?:[^\\W_{_WIDE}]++[{_WITHIN}]*+)++")
 
-# Marks that can be piled on a letter in any number; marks that are letters of a script (Devanagari, ...) stay.
+# Marks that can be piled on a letter in any number, and Arabic vowel signs and lengthened lines, which few write; marks
+# that are letters of a script (Devanagari, ...) stay.
 _PILED: Final = re.compile(
-    "[\u0300-\u036f\u0483-\u0489\u17b4\u17b5\u180b-\u180d\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f"
+    "[\u0300-\u036f\u0483-\u0489\u0640\u064b-\u0652\u0670\u17b4\u17b5\u180b-\u180d\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f"
     "\ufe20-\ufe2f\U000e0100-\U000e01ef]"
 )
 # Capital letters in brackets, boxes and flags, which NFKC leaves alone or spells with brackets: where they begin.
@@ -108,7 +113,7 @@ def _folded(char: str) -> str:
     """One character in normal form and case-folded; empty when it is invisible, a control or a piled mark."""
     if char in _SPACES:
         return " "
-    return unicodedata.normalize("NFKC", _upright(char).casefold())
+    return unicodedata.normalize("NFKC", _upright(char).casefold()).replace("i\u0307", "i")  # Turkish capital i
 
 
 @lru_cache(1 << 15)

@@ -1,4 +1,4 @@
-"""The linear model over hashed n-grams, and the seam for other learned models.
+"""The linear model over hashed n-grams.
 
 Weights are in ``weights/linear.safetensors`` (made by ``countermark train moderation``): int8 ``weights`` of shape
 heads x buckets, float32 ``scale``, ``bias``, and the calibration ``slope`` and ``offset`` of each head. A head's
@@ -10,57 +10,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from countermark.errors import WeightsMissing
 from countermark.moderation.features import BUCKETS, Features, features_of
+from countermark.moderation.opinion import ANY, Opinion
 from countermark.weights import pinned
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ANY", "LinearModel", "Opinion", "PromptModel", "load_linear"]
+__all__ = ["LinearModel", "load_linear"]
 
-ANY: Final = "any"  # the head that tells harmful from harmless, whatever the category
 WEIGHTS: Final = "linear.safetensors"
 SHA256: Final = "7f6ffc3d393da3d04256fcea27b0240644bf67d00fc8702f6de8c9d6b7adba1f"
 _FEWEST: Final = 3  # words of the piece that explains an opinion
 
 
-@dataclass(frozen=True)
-class Opinion:
-    """Probabilities 0..1 by category (and ``any``), and the ``(start, end)`` in the text that weighs most for each."""
-
-    probabilities: Mapping[str, float]
-    spans: Mapping[str, tuple[int, int]]
-
-
-class PromptModel(Protocol):
-    """What moderation needs of a learned model; it must be safe to call from several threads.
-
-    ``languages`` are the ISO 639-1 codes that it was trained for; for others moderation discounts what it says.
-    """
-
-    @property
-    def name(self) -> str:
-        """Stands as ``rule`` in the reasons that come from this model."""
-
-    @property
-    def languages(self) -> frozenset[str]:
-        """ISO 639-1 codes."""
-
-    def judge(self, texts: Sequence[str]) -> list[Opinion]:
-        """Opinions on folded texts of any length, in their order; what is said of one does not depend on the others."""
-
-
 class LinearModel:
-    """The embedded model; immutable after it is made."""
+    """The linear tier; immutable after it is made."""
 
-    name = "model"
+    name = "linear"
 
     def __init__(self, tensors: Mapping[str, Any], heads: tuple[str, ...], languages: frozenset[str]) -> None:
         self.heads = heads
@@ -111,7 +84,7 @@ def _sigmoid(z: float) -> float:
 
 @cache
 def load_linear() -> LinearModel:
-    """The embedded model. Raises :class:`countermark.errors.WeightsMissing` when its file is absent or another one."""
+    """The linear tier of the package. Raises :class:`countermark.errors.WeightsMissing` when its file is absent or another one."""
     return read_linear((files("countermark.moderation") / "weights" / WEIGHTS), SHA256)
 
 
