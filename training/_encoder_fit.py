@@ -129,7 +129,7 @@ def _batches(
 ) -> Iterator[Batch]:
     """The rows once, those of a pair in one batch, texts of like length together, batches in random order."""
     rng = random.Random(seed)
-    texts = [row.text for row in mixed(rows, 0.15, seed)]
+    texts = [row.text for row in mixed(rows, 0.2, seed)]
     ids = [tokenise(text) for text in texts]
     units: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):

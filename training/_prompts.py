@@ -17,8 +17,8 @@ from typing import Final
 
 from countermark.moderation.categories import CATEGORIES
 from countermark.moderation.folding import clean
-from countermark.moderation.linear import ANY
 from countermark.moderation.mapped import whole
+from countermark.moderation.opinion import ANY
 from countermark.training.moderation import LICENSED, head_of
 
 __all__ = ["HEADS", "PARTS", "Example", "capped", "folded", "mixed", "own_examples", "part_of", "public_examples"]
@@ -102,7 +102,7 @@ def part_of(row: Example, parts: int) -> int:
 
 
 def mixed(rows: Sequence[Example], share: float, seed: int) -> Iterator[Example]:
-    """The rows, a ``share`` of them with a harmless row of the same language before or after: context excuses nothing.
+    """The rows, a ``share`` of them among one to four harmless ones of the same language: context excuses nothing.
 
     Rows of pairs stay as they are; harm stays harm of the same categories.
     """
@@ -115,6 +115,6 @@ def mixed(rows: Sequence[Example], share: float, seed: int) -> Iterator[Example]
         if row.pair or draw.random() >= share or not harmless[row.lang]:
             yield row
             continue
-        other = draw.choice(harmless[row.lang])
-        joint = draw.choice((". ", ", ", " ", "; ", " - "))
-        yield replace(row, text=joint.join([other, row.text] if draw.random() < 0.5 else [row.text, other]))
+        texts = draw.choices(harmless[row.lang], k=draw.choice((1, 1, 2, 4)))
+        texts.insert(draw.randint(0, len(texts)), row.text)
+        yield replace(row, text=draw.choice((". ", ", ", " ", "; ", " - ")).join(texts))
