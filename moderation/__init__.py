@@ -22,10 +22,10 @@ from pathlib import Path
 from countermark.moderation.audit import AuditLog
 from countermark.moderation.categories import CATEGORIES
 from countermark.moderation.decision import Decision, Reason
-from countermark.moderation.linear import Opinion, PromptModel
 from countermark.moderation.lines import moderate_lines, read_prompts, to_line
 from countermark.moderation.loading import load_model, moderator_of
 from countermark.moderation.moderator import Moderator
+from countermark.moderation.opinion import Opinion, PromptModel
 from countermark.moderation.policy import FLOORS, POLICIES, CategoryPolicy, Policy, load_policy
 from countermark.moderation.terms import Term
 

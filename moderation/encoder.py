@@ -6,7 +6,8 @@ most are known without asking twice. The first head says whether a text is harmf
 ``sigmoid(slope * logit + offset)``. The others, a softmax, say of which category the harm would be: the likeliest one
 gets the whole probability, so that no harm passes for want of a name, and the others their part of it in proportion.
 Its vocabulary is the SentencePiece model (unigram; Kudo 2018) that cuts folded text into tokens. The network's
-metadata names heads and languages and holds slope and offset. Both are made by ``countermark train encoder``.
+metadata names heads and languages and holds slope and offset. ``weights/encoder.onnx`` and ``encoder.vocabulary`` are
+made by ``countermark train encoder``; ``weights/README.md`` says from what.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from countermark.moderation.linear import ANY, Opinion
+from countermark.moderation.opinion import ANY, Opinion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,7 @@ class EncoderModel:
 
         if not texts:
             return []
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]  # half a surrogate is no text
         cut = [list(_cut(self._pieces.encode(text))) for text in texts]
         said, told = self._run([piece for pieces in cut for piece in pieces])
         harmful = 1 / (1 + np.exp(-np.clip(self._slope * said[:, :1] + self._offset, -60, 60)))

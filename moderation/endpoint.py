@@ -23,7 +23,7 @@ from countermark.errors import ModelUnavailable, UsageError
 from countermark.moderation.decision import printable
 from countermark.moderation.labels import category_of, opinion_of
 from countermark.moderation.language import LANGUAGES
-from countermark.moderation.linear import Opinion
+from countermark.moderation.opinion import Opinion
 
 __all__ = ["Endpoint"]
 

@@ -24,7 +24,7 @@ from countermark.hub import best_device, first_line, quiet
 from countermark.moderation.decision import printable
 from countermark.moderation.labels import HAZARDS, NONE, category_of, opinion_of
 from countermark.moderation.language import LANGUAGES
-from countermark.moderation.linear import ANY, Opinion, PromptModel
+from countermark.moderation.opinion import ANY, Opinion, PromptModel
 from countermark.torchvision_shim import mend_torchvision
 
 __all__ = ["Classifier", "Guard", "load_hub"]

@@ -14,7 +14,7 @@ from typing import Final
 
 from countermark.errors import ModelUnavailable
 from countermark.moderation.categories import CATEGORIES
-from countermark.moderation.linear import ANY, Opinion
+from countermark.moderation.opinion import ANY, Opinion
 
 __all__ = ["HAZARDS", "NONE", "category_of", "opinion_of"]
 

@@ -84,7 +84,7 @@ def _sigmoid(z: float) -> float:
 
 @cache
 def load_linear() -> LinearModel:
-    """The linear tier of the package. Raises :class:`countermark.errors.WeightsMissing` when its file is absent or another one."""
+    """The linear tier. Raises :class:`countermark.errors.WeightsMissing` when its file is absent or another one."""
     return read_linear((files("countermark.moderation") / "weights" / WEIGHTS), SHA256)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from countermark.moderation.audit import AuditLog
-from countermark.moderation.linear import PromptModel, load_linear
+from countermark.moderation.linear import load_linear
 from countermark.moderation.moderator import Moderator
+from countermark.moderation.opinion import PromptModel
 from countermark.moderation.policy import load_policy
 from countermark.settings import Settings
 

@@ -6,7 +6,8 @@
    a rule fired in it. Harmless idioms and allowed phrases are blanked out for it. It is asked about many views at once,
    whosever prompt they are of.
 3. A category's score is the highest of its rules' and of the model's probability, which is discounted in languages
-   that it was not trained for.
+   that it was not trained for. What is intimate in a view that speaks of someone under age is ``sexual_minors`` as
+   well: no model is trained for that category.
 4. The policy's thresholds turn scores into flags, and the strongest action of a flagged category decides.
 """
 
@@ -23,8 +24,9 @@ from countermark.moderation.categories import CATEGORIES, strongest
 from countermark.moderation.custom import Allowed, Custom
 from countermark.moderation.decision import Decision, Reason
 from countermark.moderation.language import UNKNOWN, identify
-from countermark.moderation.linear import ANY, Opinion, PromptModel, load_linear
+from countermark.moderation.linear import load_linear
 from countermark.moderation.mapped import MappedText, whole
+from countermark.moderation.opinion import ANY, Opinion, PromptModel
 from countermark.moderation.policy import FLOORS, Policy, load_policy
 from countermark.moderation.rules import RuleBook, load_rules
 from countermark.moderation.views import View
@@ -35,6 +37,8 @@ PIECE: Final = 2000  # characters
 OVERLAP: Final = 200
 BATCH: Final = 64  # views that the model judges at once
 UNTRAINED: Final = 0.5  # what the model's probability is multiplied with in languages it does not know
+MINOR: Final = "minor"  # the lexicon's group of words for people under age
+INTIMATE: Final = ("sexual", "nonconsensual_intimate")
 MOST_REASONS: Final = 3  # of one category
 LEAST: Final = 0.3  # score from which a reason is told
 
@@ -59,12 +63,14 @@ class _Case:
 class _Question:
     """A view for the model to judge: ``text`` is the view's, of the same length, without what is not to count.
 
-    ``floors`` is whether the answer counts for the categories that a policy cannot loosen, ``others`` for the rest.
+    ``minors`` is whether it speaks of someone under age. ``floors`` is whether the answer counts for the categories
+    that a policy cannot loosen, ``others`` for the rest.
     """
 
     case: _Case
     view: View
     text: str
+    minors: bool
     floors: bool = True
     others: bool = True
 
@@ -135,7 +141,7 @@ class Moderator:
             for reason in hits:
                 _keep(case.by_rules, reason)
             if view.judged or (view.final and (hits or allowed.words)):
-                yield from _questions(case, view, self._rules.masked(scan), allowed)
+                yield from _questions(case, view, self._rules.masked(scan), allowed, self._rules.speaks(scan, MINOR))
 
     def _ask(self, questions: Sequence[_Question], batch: int) -> None:
         """Has the model judge views, and adds its reasons and its risk to their cases."""
@@ -147,6 +153,8 @@ class Moderator:
 
     def _note(self, question: _Question, opinion: Opinion) -> None:
         case, view = question.case, question.view
+        if question.minors:
+            opinion = _of_minors(opinion)
         trusted = case.language == UNKNOWN or case.language in self._model.languages
         factor = 1.0 if trusted else UNTRAINED
         for category, probability in opinion.probabilities.items():
@@ -188,19 +196,32 @@ class Moderator:
         return decision
 
 
+def _of_minors(opinion: Opinion) -> Opinion:
+    """An opinion on a text that speaks of someone under age: what is intimate in it is ``sexual_minors``."""
+    worst = max(INTIMATE, key=lambda category: opinion.probabilities.get(category, 0.0))
+    probability = opinion.probabilities.get(worst, 0.0)
+    if probability <= opinion.probabilities.get("sexual_minors", 0.0):
+        return opinion
+    spans = {**opinion.spans, "sexual_minors": opinion.spans[worst]} if worst in opinion.spans else opinion.spans
+    return Opinion({**opinion.probabilities, "sexual_minors": probability}, spans)
+
+
 def _keep(best: dict[tuple[str, str], Reason], reason: Reason) -> None:
     key = (reason.category, reason.rule)
     if key not in best or reason.score > best[key].score:
         best[key] = reason
 
 
-def _questions(case: _Case, view: View, text: str, allowed: Allowed) -> Iterator[_Question]:
+def _questions(case: _Case, view: View, text: str, allowed: Allowed, minors: bool) -> Iterator[_Question]:
     """What to ask about a view; ``text`` is the view's without idioms. Allowed phrases excuse nothing with a floor."""
     without = allowed.blanked(text)
     if without == text:
-        asked = [_Question(case, view, text)]
+        asked = [_Question(case, view, text, minors)]
     else:
-        asked = [_Question(case, view, text, others=False), _Question(case, view, without, floors=False)]
+        asked = [
+            _Question(case, view, text, minors, others=False),
+            _Question(case, view, without, minors, floors=False),
+        ]
     for question in asked:
         if question.text.strip():
             yield question

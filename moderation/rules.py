@@ -76,6 +76,10 @@ class RuleBook:
                 reasons.append(Reason(rule.category, span, view, rule.id, rule.score, "", words))
         return reasons
 
+    def speaks(self, scan: Scan, group: str) -> bool:
+        """Whether a view has a term of ``group`` outside of harmless idioms."""
+        return bool(scan.hits.get(group)) and bool(self._without_idioms(scan.hits).get(group))
+
     @staticmethod
     def masked(scan: Scan) -> str:
         """The view's text with its harmless idioms blanked out, for models that would take them at their word."""

@@ -31,8 +31,9 @@ import numpy as np
 from countermark.moderation import Moderator
 from countermark.moderation.features import BUCKETS, features
 from countermark.moderation.folding import clean
-from countermark.moderation.linear import ANY, LinearModel
+from countermark.moderation.linear import LinearModel
 from countermark.moderation.mapped import whole
+from countermark.moderation.opinion import ANY
 from countermark.training._calibration import platt
 
 LANGUAGES: Final = frozenset({"en", "de", "fr", "es", "zh"})
@@ -251,7 +252,7 @@ def report(rows: list[Row], logits: Any, judge: Callable[[str], LinearModel], sa
         chosen = [rows[i].text for i in draw.sample(list(here), min(sample, len(here)))]
         moderator = Moderator("standard", model=judge(name))
         decisions = [moderator.check(text) for text in chosen]
-        alone = np.mean([any(r.rule == "model" and r.category in d.flagged for r in d.reasons) for d in decisions])
+        alone = np.mean([any(r.rule == "linear" and r.category in d.flagged for r in d.reasons) for d in decisions])
         refused = np.mean([not decision.allowed for decision in decisions])
         row = f"| {name} | {'harmful' if label else 'benign'} | {len(here)} | {auc if label else '-'} | {passed}"
         print(f"{row} | {alone:.3f} | {refused:.3f} |", flush=True)
