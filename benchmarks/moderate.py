@@ -26,9 +26,9 @@ from countermark.moderation import Decision, Moderator
 from countermark.moderation.loading import load_model
 from countermark.training._metrics import auc, calibration_error
 from countermark.training._prompts import PARTS, Example, own_examples, part_of
-from countermark.training.moderation import PRIOR, VALIDATION, VIDEO
+from countermark.training._sources import PRIOR, VALIDATION, VIDEO
 
-PARTS_OF_TABLES = ("own", "sources", "cost", "abuse")
+TABLES = ("own", "sources", "cost", "abuse")
 LEAST = 8  # rows of a class below which a figure says nothing
 HOSTILE = {
     "one letter": "a",
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--most", type=int, default=1000, help="rows of a source and label")
     parser.add_argument("--policy", default="standard")
     parser.add_argument("--model", default="embedded", help="as of countermark moderate")
-    parser.add_argument("--parts", default=",".join(PARTS_OF_TABLES), help="which tables")
+    parser.add_argument("--parts", default=",".join(TABLES), help="which tables")
     parser.add_argument("--small", action="store_true", help="few rows: only shows that it runs")
     args = parser.parse_args(argv)
     moderator = Moderator(args.policy, model=load_model(args.model))

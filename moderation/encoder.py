@@ -1,13 +1,11 @@
 """The learned encoder: a small multilingual transformer in ONNX Runtime, int8, without torch.
 
-Its network takes token ids (1 x tokens, 0 before and 2 after a text) and gives ``said``, a logit for each head, and
-``told``, what each token adds to it: a logit is the mean of its tokens' shares plus a bias, so the words that weigh
-most are known without asking twice. The first head says whether a text is harmful at all: its probability is
-``sigmoid(slope * logit + offset)``. The others, a softmax, say of which category the harm would be: the likeliest one
-gets the whole probability, so that no harm passes for want of a name, and the others their part of it in proportion.
-Its vocabulary is the SentencePiece model (unigram; Kudo 2018) that cuts folded text into tokens. The network's
-metadata names heads and languages and holds slope and offset. ``weights/encoder.onnx`` and ``encoder.vocabulary`` are
-made by ``countermark train encoder``; ``weights/README.md`` says from what.
+Its network takes token ids (1 x tokens, 0 before and 2 after a text) and gives ``said``, a logit for each head
+(:mod:`.opinion`), and ``told``, what each token adds to it: a logit is the mean of its tokens' shares plus a bias, so
+the words that weigh most are known without asking twice. Its vocabulary is the SentencePiece model (unigram; Kudo
+2018) that cuts folded text into tokens. The network's metadata names heads and languages and holds the calibration of
+the first head, slope and offset. ``weights/encoder.onnx`` and ``encoder.vocabulary`` are made by ``countermark train
+encoder``; ``weights/README.md`` says from what.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from countermark.moderation.opinion import ANY, Opinion
+from countermark.moderation.opinion import ANY, Opinion, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,23 +51,19 @@ class EncoderModel:
 
     def judge(self, texts: Sequence[str]) -> list[Opinion]:
         """Opinions on folded texts of any length, in their order."""
-        import numpy as np
-
         if not texts:
             return []
         texts = [text.encode("utf-8", "replace").decode() for text in texts]  # half a surrogate is no text
         cut = [list(_cut(self._pieces.encode(text))) for text in texts]
         said, told = self._run([piece for pieces in cut for piece in pieces])
-        harmful = 1 / (1 + np.exp(-np.clip(self._slope * said[:, :1] + self._offset, -60, 60)))
-        relative = np.exp(said[:, 1:] - said[:, 1:].max(1, keepdims=True))
-        odds = np.concatenate([harmful, harmful * relative], axis=1)
+        odds = named(self._slope * said[:, 0] + self._offset, said[:, 1:])
         opinions, first = [], 0
         for text, pieces in zip(texts, cut, strict=True):
             opinions.append(self._opinion(text, odds, told, range(first, first + len(pieces))))
             first += len(pieces)
         return opinions
 
-    def _opinion(self, text: str, odds: NDArray[np.float32], told: list[Any], here: range) -> Opinion:
+    def _opinion(self, text: str, odds: NDArray[np.float64], told: list[Any], here: range) -> Opinion:
         probabilities = {head: float(odds[here.start : here.stop, i].max()) for i, head in enumerate(self.heads)}
         spans: dict[str, tuple[int, int]] = {}
         places: list[tuple[int, int]] = []

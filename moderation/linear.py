@@ -1,14 +1,13 @@
-"""The linear model over hashed n-grams.
+"""The linear tier: logistic regression over hashed n-grams, quick and shallow.
 
-Weights are in ``weights/linear.safetensors`` (made by ``countermark train moderation``): int8 ``weights`` of shape
-heads x buckets, float32 ``scale``, ``bias``, and the calibration ``slope`` and ``offset`` of each head. A head's
-probability is ``sigmoid(slope * (scale * weights . features + bias) + offset)``, at most that of the head ``any``.
+Weights are in ``weights/linear.safetensors`` (made by ``countermark train linear``): int8 ``weights`` of shape heads x
+buckets, float32 ``scale`` and ``bias`` of each head. A logit is ``scale * weights . features + bias``; the heads are
+those of :mod:`.opinion`. The file's metadata names heads and languages and holds the calibration of the first head.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from countermark.errors import WeightsMissing
 from countermark.moderation.features import BUCKETS, Features, features_of
-from countermark.moderation.opinion import ANY, Opinion
+from countermark.moderation.opinion import Opinion, named
 from countermark.weights import pinned
 
 if TYPE_CHECKING:
@@ -26,23 +25,29 @@ if TYPE_CHECKING:
 __all__ = ["LinearModel", "load_linear"]
 
 WEIGHTS: Final = "linear.safetensors"
-SHA256: Final = "7f6ffc3d393da3d04256fcea27b0240644bf67d00fc8702f6de8c9d6b7adba1f"
+SHA256: Final = "e795cab1b29ff2d5a50ac027a72a85fd13a21c7fbf873b8af8cf36e618fd1d8e"
+_EXPLAINED: Final = 0.3  # probability from which the words that weigh most are looked up
 _FEWEST: Final = 3  # words of the piece that explains an opinion
 
 
 class LinearModel:
-    """The linear tier; immutable after it is made."""
+    """The linear tier; immutable after it is made. ``calibration`` is slope and offset of the first head."""
 
     name = "linear"
 
-    def __init__(self, tensors: Mapping[str, Any], heads: tuple[str, ...], languages: frozenset[str]) -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Any],
+        heads: tuple[str, ...],
+        languages: frozenset[str],
+        calibration: tuple[float, float],
+    ) -> None:
         self.heads = heads
         self.languages = languages
         self._weights: NDArray[np.int8] = tensors["weights"]
         self._scale: NDArray[np.float32] = tensors["scale"]
         self._bias: NDArray[np.float32] = tensors["bias"]
-        self._slope: NDArray[np.float32] = tensors["slope"]
-        self._offset: NDArray[np.float32] = tensors["offset"]
+        self._slope, self._offset = calibration
 
     def judge(self, texts: Sequence[str]) -> list[Opinion]:
         """Opinions on folded texts; only the first ``features.LONGEST`` characters of each are read."""
@@ -56,30 +61,26 @@ class LinearModel:
         rows = self._weights[:, np.concatenate([one.buckets for one in found])] * values
         # bincount adds in order and in double precision: no sum depends on which texts stand beside it
         sums = np.stack([np.bincount(owners, weights=row, minlength=len(found)) for row in rows])
-        logits = self._slope[:, None] * (sums * self._scale[:, None] + self._bias[:, None]) + self._offset[:, None]
-        return [self._opinion(one, column) for one, column in zip(found, logits.T.tolist(), strict=True)]
+        logits = (sums * self._scale[:, None] + self._bias[:, None]).T
+        odds = named(self._slope * logits[:, 0] + self._offset, logits[:, 1:])
+        return [self._opinion(one, row) for one, row in zip(found, odds.tolist(), strict=True)]
 
-    def _opinion(self, found: Features, logits: list[float]) -> Opinion:
+    def _opinion(self, found: Features, odds: list[float]) -> Opinion:
         if not found.words:
             return Opinion(dict.fromkeys(self.heads, 0.0), {})
-        probabilities = {head: _sigmoid(z) for head, z in zip(self.heads, logits, strict=True)}
-        most = probabilities.get(ANY, 1.0)  # no category is likelier than harm of any kind
-        probabilities = {head: min(probability, most) for head, probability in probabilities.items()}
-        spans = {h: self._span(i, found) for i, h in enumerate(self.heads) if probabilities[h] >= 0.3}
+        probabilities = dict(zip(self.heads, odds, strict=True))
+        spans = {h: self._span(i, found) for i, h in enumerate(self.heads) if i and probabilities[h] >= _EXPLAINED}
         return Opinion(probabilities, spans)
 
     def _span(self, head: int, found: Features) -> tuple[int, int]:
-        """The few words in a row whose n-grams speak most for a head."""
+        """The few words in a row whose n-grams speak most for harm of a category."""
         import numpy as np
 
-        said = np.bincount(found.at, weights=self._weights[head, found.grams], minlength=len(found.words))
+        shares = self._weights[[0, head]][:, found.grams] * self._scale[[0, head], None]
+        said = np.bincount(found.at, weights=shares.sum(0), minlength=len(found.words))
         width = min(_FEWEST, len(said))
         at = int(np.argmax(np.convolve(said, np.ones(width), "valid")))
         return found.words[at][0], found.words[at + width - 1][1]
-
-
-def _sigmoid(z: float) -> float:
-    return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
 
 
 @cache
@@ -89,7 +90,7 @@ def load_linear() -> LinearModel:
 
 
 def read_linear(entry: Any, sha256: str) -> LinearModel:
-    """A model from a file of ``countermark train moderation`` whose sha256 is known."""
+    """A model from a file of ``countermark train linear`` whose sha256 is known."""
     return parse_linear(pinned(entry, sha256, "moderation"))
 
 
@@ -101,4 +102,5 @@ def parse_linear(raw: bytes) -> LinearModel:
     meta = header["__metadata__"]
     if int(meta["buckets"]) != BUCKETS:
         raise WeightsMissing(f"the moderation weights are for {meta['buckets']} buckets, not {BUCKETS}")
-    return LinearModel(load(raw), tuple(meta["heads"].split()), frozenset(meta["languages"].split()))
+    calibration = float(meta["slope"]), float(meta["offset"])
+    return LinearModel(load(raw), tuple(meta["heads"].split()), frozenset(meta["languages"].split()), calibration)

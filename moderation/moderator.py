@@ -24,6 +24,7 @@ from countermark.moderation.categories import CATEGORIES, strongest
 from countermark.moderation.custom import Allowed, Custom
 from countermark.moderation.decision import Decision, Reason
 from countermark.moderation.language import UNKNOWN, identify
+from countermark.moderation.lexicon import Scan
 from countermark.moderation.linear import load_linear
 from countermark.moderation.mapped import MappedText, whole
 from countermark.moderation.opinion import ANY, Opinion, PromptModel
@@ -38,6 +39,7 @@ OVERLAP: Final = 200
 BATCH: Final = 64  # views that the model judges at once
 UNTRAINED: Final = 0.5  # what the model's probability is multiplied with in languages it does not know
 MINOR: Final = "minor"  # the lexicon's group of words for people under age
+NURSING: Final = "nursing"
 INTIMATE: Final = ("sexual", "nonconsensual_intimate")
 MOST_REASONS: Final = 3  # of one category
 LEAST: Final = 0.3  # score from which a reason is told
@@ -141,7 +143,11 @@ class Moderator:
             for reason in hits:
                 _keep(case.by_rules, reason)
             if view.judged or (view.final and (hits or allowed.words)):
-                yield from _questions(case, view, self._rules.masked(scan), allowed, self._rules.speaks(scan, MINOR))
+                yield from _questions(case, view, self._rules.masked(scan), allowed, self._minors(scan))
+
+    def _minors(self, scan: Scan) -> bool:
+        """Whether a view speaks of someone under age, and not of nursing a baby."""
+        return self._rules.speaks(scan, MINOR) and not self._rules.speaks(scan, NURSING)
 
     def _ask(self, questions: Sequence[_Question], batch: int) -> None:
         """Has the model judge views, and adds its reasons and its risk to their cases."""

@@ -1,7 +1,7 @@
-"""The rows that the encoder of moderation learns from: the project's own, and those of permissive public sources.
+"""The rows that moderation's models learn from: the project's own, and those of permissive public sources.
 
 Every row says whether it is harmful; harmful ones say of which categories, where their source's labels name them.
-Labels of taxonomies that call harmless prompts harmful are not used (``training/moderation``).
+Of a public source at most so many rows of each language, label and category are used: own rows weigh most.
 """
 
 from __future__ import annotations
@@ -15,17 +15,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from countermark.moderation.categories import CATEGORIES
 from countermark.moderation.folding import clean
 from countermark.moderation.mapped import whole
 from countermark.moderation.opinion import ANY
-from countermark.training.moderation import LICENSED, head_of
+from countermark.training._sources import FOLDS, LICENSED, head_of
 
-__all__ = ["HEADS", "PARTS", "Example", "capped", "folded", "mixed", "own_examples", "part_of", "public_examples"]
+__all__ = [
+    "HEADS", "PARTS", "Example", "folded", "left_out", "mixed", "own_examples", "part_of", "public_examples",
+    "seen", "weights_of",
+]  # fmt: skip
 
 HEADS: Final = (ANY, *(category for category in CATEGORIES if category != "sexual_minors"))
 PARTS: Final = 7  # of the own rows' groups; part 0 is never trained on
 OWN: Final = Path(__file__).parent / "prompts"
+_HARMFUL, _HARMLESS = 300, 1500  # rows of a public source, language and set of categories at most
+_PUBLIC: Final = 0.7  # weight of a public row beside an own one
+_QUIET: Final = {"davidson2017": 0.4, "xsafety": 0.4}  # sources whose labels are often wrong weigh less
 _TAXONOMIES: Final = {"self_harm", "harassment", "privacy"}  # of public sources, named as our categories are
 
 
@@ -84,16 +93,30 @@ def public_examples(path: Path, sources: Iterable[str] = LICENSED) -> list[Examp
     return rows
 
 
-def capped(rows: Sequence[Example], harmful: int, harmless: int, seed: int) -> list[Example]:
-    """At most so many rows of each source, language, label and category, drawn with ``seed``."""
+def seen(own: Sequence[Example], public: Sequence[Example], fold: str) -> list[Example]:
+    """What the model of a fold trains on: of the public rows those of other families, at most so many of each kind."""
+    left = FOLDS.get(fold, set())
+    chosen = [row for row in own if part_of(row, PARTS) != 0]
     cells: dict[tuple[str, str, bool, str], list[Example]] = defaultdict(list)
-    for row in rows:
-        cells[row.source, row.lang, row.harmful, "+".join(sorted(row.categories))].append(row)
-    draw = random.Random(seed)
-    chosen: list[Example] = []
+    for row in public:
+        if LICENSED[row.source] not in left:
+            cells[row.source, row.lang, row.harmful, "+".join(sorted(row.categories))].append(row)
+    draw = random.Random(0)
     for _, cell in sorted(cells.items()):
-        chosen += draw.sample(cell, min(harmful if cell[0].harmful else harmless, len(cell)))
+        chosen += draw.sample(cell, min(_HARMFUL if cell[0].harmful else _HARMLESS, len(cell)))
     return chosen
+
+
+def left_out(own: Sequence[Example], public: Sequence[Example], fold: str) -> list[Example]:
+    """What the model of a fold does not train on."""
+    return [row for row in public if LICENSED[row.source] in FOLDS[fold]] + [
+        row for row in own if part_of(row, PARTS) == 0
+    ]
+
+
+def weights_of(rows: Sequence[Example]) -> NDArray[np.float32]:
+    """How much each row counts in training."""
+    return np.array([1.0 if row.kind != "public" else _QUIET.get(row.source, _PUBLIC) for row in rows], np.float32)
 
 
 def part_of(row: Example, parts: int) -> int:

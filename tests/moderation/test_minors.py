@@ -63,3 +63,7 @@ def test_what_is_intimate_is_refused_there_and_an_allowed_phrase_excuses_nothing
     standard = load_policy("standard")
     policy = type(standard)("own", 1, standard.categories, allow=parse_allowed(["a child waves"], "here"))
     assert Moderator(policy, model=Intimate()).check("a child waves").flagged == ("sexual_minors",)
+
+
+def test_nursing_a_baby_is_no_reason() -> None:
+    assert not _speaks("a mother breastfeeding her baby in a quiet room")
