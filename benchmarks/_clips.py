@@ -22,7 +22,10 @@ from countermark.media import open_source
 from countermark.training.whitener import held_out
 from countermark.watermark import Key, embed
 
-__all__ = ["Clip", "Kept", "add_arguments", "clips_of", "mark", "secrets_of"]
+__all__ = ["Clip", "Kept", "add_arguments", "clips_of", "drawn", "mark", "secrets_of"]
+
+
+_WORLD = "world "  # how names of drawn clips begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,11 @@ class Clip:
     name: str
     frames: Frames
     fps: float
+
+
+def drawn(name: str) -> bool:
+    """Whether a clip is of the embedded world."""
+    return name.startswith(_WORLD)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +76,7 @@ def clips_of(args: argparse.Namespace) -> Callable[[], Iterator[Clip]]:
             yield Clip(str(path.relative_to(args.data)), np.stack(frames), fps)
         for number in range(args.drawn)[start - 1 :: step]:
             scene = sample_scene(np.random.default_rng([9, number]))
-            yield Clip(f"world {number}", render(scene, 256, 24), float(WORLD_FPS))
+            yield Clip(f"{_WORLD}{number}", render(scene, 256, 24), float(WORLD_FPS))
 
     return start_over
 

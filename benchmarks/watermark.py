@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from countermark.benchmarks._attacks import ATTACKS, GROUPS, Frames
-from countermark.benchmarks._clips import Clip, Kept, add_arguments, clips_of, mark, secrets_of
+from countermark.benchmarks._clips import Clip, Kept, add_arguments, clips_of, drawn, mark, secrets_of
 from countermark.benchmarks._imwatermark import Method, methods
 from countermark.benchmarks._table import table, wilson
 from countermark.training._recode import reencode
@@ -99,12 +99,18 @@ def _attacks(clips: Iterable[Clip], names: list[str], kept: Kept) -> str:
                         str(len(entries)),
                         f"{100 * right / len(entries):.1f} %",
                         f"{100 * low:.0f}-{100 * high:.0f}",
+                        _count([e for e in entries if not drawn(e["clip"])]),
+                        _count([e for e in entries if drawn(e["clip"])]),
                         f"{100 * target:g} %",
                         f"{100 * np.mean([e['detected'] for e in entries]):.0f} %",
                         f"{np.median([e['seconds'] for e in entries]):.1f}",
                     ]
                 )
-    return table(["attack", "clips", "payload", "95 %", "wanted", "present", "s"], rows) + "\n"
+    return table(["attack", "clips", "payload", "95 %", "footage", "drawn", "wanted", "present", "s"], rows) + "\n"
+
+
+def _count(entries: list[dict[str, Any]]) -> str:
+    return f"{sum(e['right'] for e in entries)}/{len(entries)}"
 
 
 def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
