@@ -130,7 +130,7 @@ def _read(clip: Clip, marked: Frames, name: str) -> dict[str, Any]:
 def _foreign(clips: Callable[[], Iterable[Clip]], readings: int, kept: Kept) -> str:
     """Readings under keys that nobody marked with: of unmarked clips, and of clips that another key marked.
 
-    One reading in ten searches as thoroughly as it can, the others look at the canvas as it is.
+    One reading in 25 searches as thoroughly as it can, the others look at the canvas as it is.
     """
     each = -(-readings // (2 * sum(1 for _ in clips())))
     least: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -158,7 +158,7 @@ def _unasked(clip: Clip, what: str, count: int) -> dict[str, Any]:
         reader.add(frame, index / clip.fps)
     for number in range(count):
         key = Key(hashlib.sha256(f"foreign {what} {clip.name} {number}".encode()).digest())
-        how = "thorough" if number % 10 == 0 else "as it is"
+        how = "thorough" if number % 25 == 0 else "as it is"
         reading = reader.read(key, thorough=how == "thorough")
         values[how].append(reading.p_value)
         found[how] += reading.detected
