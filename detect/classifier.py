@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.detect.patches import SMALLEST, WINDOW, Sampler, Window
+from countermark.detect.segments import inner, stretches
 from countermark.report import MediaFacts, Segment
 from countermark.weights import pinned
 
@@ -30,6 +31,7 @@ SHA256 = "fc0edf2fdb5277339873857a6ce35ca38624845407d92dc96c81355d1df058ac"
 BATCH = 4  # windows that are judged together
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept
+LONG_ENOUGH = 1.0  # seconds of a part whose probability counts when the whole's is lower
 SLOWEST = 0.24  # seconds between a window's frames beyond which its motion is unlike any it was trained on
 SHORTEST = 0.15  # seconds from a window's first to its last frame, below which there is hardly any motion to judge
 
@@ -48,7 +50,10 @@ class Opinion:
     """What the classifier says of a file: ``generated``, ``unsure`` or ``nothing``, and why, in a plain sentence.
 
     ``applies`` is false where it could not look (a picture, too small, too short); ``abstained`` is true there, and
-    also where it looked and found the footage unlike any in its training.
+    also where it looked and found the footage unlike any in its training. ``segments`` are stretches that look alike,
+    ``windows`` what they are made of, half a second each. ``pictures``: of each moment, where they were asked for, a
+    small copy of its middle frame (H x W x 3, uint8, RGB). ``bounds``: the probabilities up to which nothing speaks for
+    generation, and from which it is likely.
     """
 
     says: str
@@ -58,6 +63,9 @@ class Opinion:
     applies: bool = True
     segments: tuple[Segment, ...] = ()
     moments: tuple[Moment, ...] = ()
+    windows: tuple[Segment, ...] = ()
+    pictures: tuple[npt.NDArray[np.uint8], ...] = ()
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,10 +91,10 @@ class Classifier:
     arrays: dict[str, Floats]
     limits: Limits
 
-    def start(self, facts: MediaFacts) -> Judge:
-        """Begins with a file."""
+    def start(self, facts: MediaFacts, *, pictures: bool = False) -> Judge:
+        """Begins with a file; with ``pictures`` its most telling moments keep one each."""
         expected = (facts.seconds or 0.0) / WINDOW
-        return Judge(self, facts, every=WINDOW * max(1.0, expected / MOST_WINDOWS))
+        return Judge(self, facts, every=WINDOW * max(1.0, expected / MOST_WINDOWS), pictures=pictures)
 
     def scores(self, windows: list[Window]) -> tuple[Floats, Floats, Floats]:
         """Of each window the fused inputs (W x 3), of each patch its main logit (W x P), and features (W x F).
@@ -144,16 +152,17 @@ class Judge:
     classifier: Classifier
     facts: MediaFacts
     every: float = WINDOW
+    pictures: bool = False
     _sampler: Sampler = field(init=False)
     _waiting: list[Window] = field(default_factory=list)
     _spans: list[tuple[float, float]] = field(default_factory=list)
     _inputs: list[Floats] = field(default_factory=list)
     _features: list[Floats] = field(default_factory=list)
-    _moments: list[tuple[float, int, Moment]] = field(default_factory=list)
+    _moments: list[tuple[float, int, Moment, npt.NDArray[np.uint8] | None]] = field(default_factory=list)
     _slow: int = 0
 
     def __post_init__(self) -> None:
-        self._sampler = Sampler(every=self.every)
+        self._sampler = Sampler(every=self.every, pictures=self.pictures)
 
     def add(self, time: float, rgb: npt.NDArray[np.uint8]) -> None:
         """Takes the next frame (H x W x 3, uint8, RGB, never resized) and its time in seconds."""
@@ -183,7 +192,8 @@ class Judge:
             probability = float(self.classifier.probability(own))
             each = 1 / (1 + np.exp(-logits))
             places = tuple((top, left, 96, float(p)) for (top, left), p in zip(window.places, each, strict=False))
-            heapq.heappush(self._moments, (probability, len(self._spans), Moment(window.times[1], probability, places)))
+            moment = Moment(window.times[1], probability, places)
+            heapq.heappush(self._moments, (probability, len(self._spans), moment, window.picture))
             if len(self._moments) > TELLING:
                 heapq.heappop(self._moments)
 
@@ -194,14 +204,25 @@ class Judge:
         if not self._inputs:
             return Opinion("nothing", self._nothing_seen(), applies=False)
         inputs, features = np.array(self._inputs), np.mean(self._features, 0)
-        segments = self._segments(inputs)
-        moments = tuple(m for _, _, m in sorted(self._moments, reverse=True))
         unlike = self._unlike(features)
         if unlike is not None:
             return Opinion("unsure", unlike)
+        best = sorted(self._moments, key=lambda one: one[:2], reverse=True)
+        segments, windows = self._segments(inputs), self._windows(inputs)
         probability = float(self.classifier.probability(inputs.mean(0)))
-        says, why = self._verdict(probability)
-        return Opinion(says, why, round(probability, 4), False, True, segments, moments)
+        says, why = self._verdict(probability, segments)
+        return Opinion(
+            says,
+            why,
+            round(probability, 4),
+            False,
+            True,
+            segments,
+            tuple(one[2] for one in best),
+            windows,
+            tuple(one[3] for one in best if one[3] is not None),
+            (self.classifier.limits.low, self.classifier.limits.high),
+        )
 
     def _nothing_seen(self) -> str:
         if self._slow:
@@ -223,17 +244,28 @@ class Judge:
         return None
 
     def _segments(self, inputs: Floats) -> tuple[Segment, ...]:
-        """Each window's probability, its neighbours counting half as much as itself."""
-        padded = np.pad(inputs, ((1, 1), (0, 0)), mode="edge")
-        soft = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-        found = self.classifier.probability(soft)
-        spans = zip(self._spans, found, strict=True)
-        return tuple(Segment(round(a, 3), round(b, 3), round(float(p), 4)) for (a, b), p in spans)
+        """Stretches that look alike, each judged by the mean of its windows as a clip of its own would be."""
+        normal = np.array([self.classifier.normal(f) for f in self._features])
+        return tuple(
+            self._segment(stretch, inputs[inner(stretch, len(inputs))].mean(0)) for stretch in stretches(normal)
+        )
 
-    def _verdict(self, probability: float) -> tuple[str, str]:
+    def _windows(self, inputs: Floats) -> tuple[Segment, ...]:
+        return tuple(self._segment((i, i + 1), own) for i, own in enumerate(inputs))
+
+    def _segment(self, stretch: tuple[int, int], inputs: Floats) -> Segment:
+        start, end = self._spans[stretch[0]][0], self._spans[stretch[1] - 1][1]
+        return Segment(round(start, 3), round(end, 3), round(float(self.classifier.probability(inputs)), 4))
+
+    def _verdict(self, probability: float, segments: tuple[Segment, ...]) -> tuple[str, str]:
         limits, share = self.classifier.limits, f"{probability:.0%}"
         if probability >= limits.high:
             return "generated", f"The classifier takes it for generated (probability {share})."
+        parts = [s for s in segments if s.probability >= limits.high and s.end - s.start >= LONG_ENOUGH]
+        if parts:
+            worst = max(parts, key=lambda s: s.probability)
+            where = f"from {worst.start:.1f} to {worst.end:.1f} s (probability {worst.probability:.0%})"
+            return "unsure", f"The classifier takes a part for generated, {where}, but not the whole ({share})."
         if probability <= limits.low:
             return "nothing", f"The classifier sees no sign of generation (probability {share}), which proves nothing."
         return "unsure", f"The classifier cannot tell (probability {share})."
