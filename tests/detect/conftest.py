@@ -13,7 +13,7 @@ class _Silent(Judge):
 
     def __init__(self) -> None: ...
 
-    def start(self, facts: MediaFacts) -> "_Silent":
+    def start(self, facts: MediaFacts, *, pictures: bool = False) -> "_Silent":
         return self
 
     def add(self, time: float, rgb: np.ndarray) -> None: ...

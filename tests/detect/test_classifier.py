@@ -2,6 +2,7 @@
 here, except that the shipped ones are the expected ones.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,10 @@ def test_segments_cover_the_file_and_moments_tell_where(blank: Classifier, clip)
     opinion = _judge(blank, clip(60))
     assert not opinion.abstained
     assert opinion.applies
-    assert [(s.start, s.end) for s in opinion.segments[:4]] == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.0)]
-    assert opinion.segments[-1].end == pytest.approx(2.5, abs=0.1)
+    assert [(s.start, s.end) for s in opinion.windows[:4]] == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.0)]
+    assert opinion.segments[0].start == 0.0
+    assert opinion.segments[-1].end == opinion.windows[-1].end == pytest.approx(2.5, abs=0.1)
+    assert all(a.end == b.start for a, b in itertools.pairwise(opinion.segments))
     assert all(0 <= s.probability <= 1 for s in opinion.segments)
     assert 0 <= opinion.probability <= 1
     assert len(opinion.moments) == TELLING

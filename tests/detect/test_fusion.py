@@ -81,7 +81,7 @@ def test_the_order_of_the_evidence_does_not_matter():
 @pytest.mark.parametrize("claim", ["generated", "edited", "captured"])
 def test_the_classifier_never_overrules_a_trusted_manifest(opinion: str, claim: str):
     """It can at most make a camera's manifest doubtful, and turns no claim into its opposite."""
-    verdict, _ = fuse(_signals(c2pa=claim, classifier={"says": opinion, "probability": 0.99}), "trusted")
+    verdict, *_ = fuse(_signals(c2pa=claim, classifier={"says": opinion, "probability": 0.99}), "trusted")
     if claim == "captured":
         assert verdict == ("inconclusive" if opinion == "generated" else "captured")
     else:
@@ -91,7 +91,7 @@ def test_the_classifier_never_overrules_a_trusted_manifest(opinion: str, claim: 
 def test_the_probability_is_the_classifiers_and_changes_no_verdict():
     for verdict, credentials, said in RULES:
         opinion = {"says": said.get("classifier", "nothing"), "probability": 0.25, "abstained": False}
-        assert fuse(_signals(**{**said, "classifier": opinion}), credentials) == (verdict, 0.25)
+        assert fuse(_signals(**{**said, "classifier": opinion}), credentials)[:2] == (verdict, 0.25)
         assert fuse(_signals(**said), credentials)[1] is None
 
 
@@ -103,7 +103,7 @@ def test_the_fingerprint_alone_decides_nothing():
 
 def test_only_believable_manifests_count():
     for state in CREDENTIALS:
-        verdict, _ = fuse(_signals(c2pa="generated"), state)
+        verdict, *_ = fuse(_signals(c2pa="generated"), state)
         assert (verdict == "generated") == (state in ("trusted", "test_identity", "recovered")), state
 
 
@@ -114,7 +114,7 @@ def test_every_combination_has_a_verdict_of_the_contract():
             for mark in marks:
                 for opinion in ("nothing", "generated", "unsure"):
                     evidence = _signals(c2pa=claim, watermark=mark, classifier=opinion)
-                    verdict, _ = fuse(evidence, state)
+                    verdict, *_ = fuse(evidence, state)
                     assert verdict in VERDICTS
                     known = [replace(e, says="generated") if e.source == "known_marks" else e for e in evidence]
                     assert fuse(known, state)[0] != "no_evidence"
