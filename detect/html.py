@@ -27,21 +27,21 @@ import numpy.typing as npt
 
 from countermark.detect import wording
 from countermark.detect.classifier import SHA256, Moment
-from countermark.detect.scan import Examined, examine
+from countermark.detect.scan import Examined
 from countermark.detect.timeline import timeline_of
 from countermark.errors import UsageError
-from countermark.outputs import write_whole
-from countermark.report import Report
-from countermark.settings import Settings
 from countermark.watermark.whitener import SHA256 as WHITENER_SHA256
 
-__all__ = ["Picture", "render", "report_to"]
+__all__ = ["Picture", "check_target", "render"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 QUALITY = 82  # of the JPEG pictures
 HALF = 0.5  # score from which a patch speaks for generation
+MOSTLY = 0.8  # share of a video that our mark covers, from which on it speaks for all of it
 LETTERS = "abcdefghijkl"
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # categories of characters that are not shown as they are
+HIDDEN = frozenset(
+    {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+)  # categories of characters that are not shown as they are
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,14 @@ class Picture:
     patches: tuple[Patch, ...] = ()
 
 
-def report_to(path: Path, html: Path, *, settings: Settings | None = None, fast: bool = False) -> Report:
-    """Scans a file and writes its report to ``html``, whole or not at all.
-
-    Raises UsageError where ``html`` is the file itself or a folder, or lies in none; OutputFailed; and what ``scan``
-    raises.
-    """
+def check_target(path: Path, html: Path) -> None:
+    """Raises UsageError where a report of ``path`` cannot be put at ``html``: the file itself, a folder, or in none."""
     if html.is_dir():
         raise UsageError(f"{html} is a folder: --html takes a file's name")
     if not html.parent.is_dir():
         raise UsageError(f"the folder {html.parent} does not exist")
     if html.exists() and path.exists() and path.samefile(html):
         raise UsageError("the report must be another file than the one that is scanned")
-    found = examine(path, settings=settings, fast=fast)
-    write_whole(html, render(found))
-    return found.report
 
 
 def render(found: Examined, now: datetime | None = None) -> str:
@@ -108,6 +101,7 @@ def _context(found: Examined, now: datetime) -> dict[str, Any]:
         "name": found.media.path.name,
         "title": wording.title(report),
         "sure": wording.sure(report),
+        "notes": [*report.notes, *_partly(found)],
         "because": [(wording.NAMES[source], report.of(source).why) for source in report.because],
         "rows": [_row(found, source) for source in wording.NAMES],
         "pictures": pictures,
@@ -130,15 +124,24 @@ def _context(found: Examined, now: datetime) -> dict[str, Any]:
     }
 
 
+def _partly(found: Examined) -> list[str]:
+    """A note where our mark covers a part of a video alone: what is said of it holds for that part."""
+    length, stretches = found.report.media.seconds, found.reading.stretches
+    if not length or not stretches or sum(s.end - s.start for s in stretches) > MOSTLY * length:
+        return []
+    where = ", ".join(f"{s.start:.1f} to {s.end:.1f} s" for s in stretches)
+    return [f"our mark covers only {where} of {length:.1f} s; it says nothing of the rest"]
+
+
 def _row(found: Examined, source: str) -> dict[str, Any]:
     evidence = found.report.of(source)
     means, means_not = wording.meaning(evidence)
-    mark, words = wording.sign(evidence)
+    mark, words, kind = wording.sign(evidence)
     return {
         "name": wording.NAMES[source],
         "sign": mark,
         "words": words,
-        "says": evidence.says if evidence.applies else "absent",
+        "kind": kind,
         "why": evidence.why,
         "means": means,
         "means_not": means_not,

@@ -82,7 +82,9 @@ def timeline_of(
         f"{50 * (w.start + w.end) / length:.3f},{100 * (1 - w.probability):.2f}" for w in sorted(windows, key=_start)
     )
     step = next((s for s in NICE if length / s <= TICKS), length)
-    ticks = tuple(Tick(round(100 * i * step / length, 3), _clock(i * step, step)) for i in range(int(length / step) + 1))
+    ticks = tuple(
+        Tick(round(100 * i * step / length, 3), _clock(i * step, step)) for i in range(int(length / step) + 1)
+    )
     return Timeline(
         length,
         bars,

@@ -29,8 +29,7 @@ SURE: dict[Rule, str] = {
     "put it here.",
     "camera_contradicted": "Not sure: a trusted signer says that a camera took this, and something in the frames says "
     "otherwise. At most one of them is right.",
-    "manifest": "Very sure: a signature that this machine trusts says so, and it holds for exactly these bytes or, "
-    "where the manifest was recovered, for the content that the watermark led to.",
+    "manifest": "Very sure: a signature that this machine trusts says so, and it holds for exactly this file.",
     "mark": "Very sure: a mark with our key was read beyond chance, and the content is what was sealed with it.",
     "camera": "As sure as the signer is trusted: the signature proves who says so and that nothing was changed since, "
     "not what stood before the lens.",
@@ -74,7 +73,7 @@ MEANINGS: dict[tuple[str, str], tuple[str, str]] = {
         "It says neither that this was generated nor that it was not.",
     ),
     ("watermark", "nothing"): (
-        "No mark of ours leads to an entry in the store.",
+        "This was not sealed by a Countermark with our key, or its mark is gone.",
         "Only what was sealed with our key carries one, and marks can be destroyed.",
     ),
     ("fingerprint", "generated"): (
@@ -136,6 +135,9 @@ def sure(report: Report) -> str:
     if report.rule == "mark":
         chance = report.of("watermark").figures["p_value"]
         text += f" The chance of reading such a mark where there is none is at most {chance:.0e}."
+    if report.credentials == "recovered":
+        text = "Very sure: the watermark led to a stored manifest whose signature this machine trusts, and the content "
+        text += "is what was sealed with it. The manifest is no longer in the file."
     if report.credentials == "test_identity" and report.rule == "manifest":
         text += " The signer is this machine's TEST identity: elsewhere nobody knows it."
     return text
@@ -150,6 +152,10 @@ def meaning(evidence: Evidence) -> tuple[str, str]:
     return MEANINGS[evidence.source, evidence.says]
 
 
-def sign(evidence: Evidence) -> tuple[str, str]:
-    """A sign for what a signal says, and the same in words."""
-    return SIGNS[evidence.says] if evidence.applies else ("–", "not looked at")
+def sign(evidence: Evidence) -> tuple[str, str, str]:
+    """A sign for what a signal says, the same in words, and its kind, which gives it its colour."""
+    if not evidence.applies:
+        return "–", "not looked at", "nothing"
+    if evidence.figures.get("state") == "untrusted_signer":
+        return "◐", "a stranger's claim", "unsure"
+    return (*SIGNS[evidence.says], evidence.says)
