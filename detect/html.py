@@ -151,19 +151,17 @@ def _row(found: Examined, source: str) -> dict[str, Any]:
 
 def _figures(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """A signal's own figures, those that say something and are no lists of places."""
-    shown = []
-    for name, value in figures.items():
-        if value is None or isinstance(value, dict) or (isinstance(value, list | tuple) and not value):
-            continue
-        if isinstance(value, list | tuple):
-            if not all(isinstance(one, str) for one in value):
-                continue
-            value = ", ".join(value)
-        if isinstance(value, bool):
-            value = "yes" if value else "no"
-        text = f"{value:.3g}" if isinstance(value, float) else str(value)
-        shown.append((name.replace("_", " "), text))
-    return shown
+    return [(name.replace("_", " "), text) for name, value in figures.items() if (text := _figure(value))]
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(value) if all(isinstance(one, str) for one in value) else ""
+    return "" if value is None else str(value)
 
 
 def _pictures(found: Examined) -> list[Picture]:

@@ -126,7 +126,7 @@ def test_an_error_that_nobody_foresaw_ends_no_run(tmp_path: Path, monkeypatch: p
     def broken(path: Path, **_: object) -> None:
         raise ZeroDivisionError("float\ndivision") if path.name == "a.mp4" else MemoryError
 
-    monkeypatch.setattr("countermark.detect.batch.scan", broken)
+    monkeypatch.setattr("countermark.detect.batch.examine", broken)
     first, second = scan_many([tmp_path / "a.mp4", tmp_path / "b.mp4"])
     assert first["error"] == {
         "type": "BadMedia",
