@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.benchmarks._table import wilson
-from countermark.detect.classifier import Classifier, Opinion, load_classifier
+from countermark.detect.classifier import Classifier, load_classifier
+from countermark.detect.opinion import Opinion
 from countermark.media import open_source
 from countermark.training import _scores as scoring
 from countermark.training import detector

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from countermark.detect.patches import SMALLEST, WINDOW, Sampler, Window
+from countermark.detect.opinion import Moment, Opinion
+from countermark.detect.patches import WINDOW, Sampler, Window
 from countermark.detect.segments import inner, stretches
 from countermark.report import MediaFacts, Segment
 from countermark.weights import pinned
 
-__all__ = ["Classifier", "Judge", "Moment", "Opinion", "declined", "load_classifier"]
+__all__ = ["Classifier", "Judge", "load_classifier"]
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
@@ -34,38 +35,6 @@ TELLING = 5  # moments that are kept
 LONG_ENOUGH = 1.0  # seconds of a part whose probability counts when the whole's is lower
 SLOWEST = 0.24  # seconds between a window's frames beyond which its motion is unlike any it was trained on
 SHORTEST = 0.15  # seconds from a window's first to its last frame, below which there is hardly any motion to judge
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A window that tells most: its time in seconds, and its patches as top, left, side in pixels and probability."""
-
-    time: float
-    probability: float
-    patches: tuple[tuple[int, int, int, float], ...]
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What the classifier says of a file: ``generated``, ``unsure`` or ``nothing``, and why, in a plain sentence.
-
-    ``applies`` is false where it could not look (a picture, too small, too short); ``abstained`` is true there, and
-    also where it looked and found the footage unlike any in its training. ``segments`` are stretches that look alike,
-    ``windows`` what they are made of, half a second each. ``pictures``: of each moment, where they were asked for, a
-    small copy of its middle frame (H x W x 3, uint8, RGB). ``bounds``: the probabilities up to which nothing speaks for
-    generation, and from which it is likely.
-    """
-
-    says: str
-    why: str
-    probability: float | None = None
-    abstained: bool = True
-    applies: bool = True
-    segments: tuple[Segment, ...] = ()
-    moments: tuple[Moment, ...] = ()
-    windows: tuple[Segment, ...] = ()
-    pictures: tuple[npt.NDArray[np.uint8], ...] = ()
-    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -269,19 +238,6 @@ class Judge:
         if probability <= limits.low:
             return "nothing", f"The classifier sees no sign of generation (probability {share}), which proves nothing."
         return "unsure", f"The classifier cannot tell (probability {share})."
-
-
-def declined(facts: MediaFacts) -> Opinion | None:
-    """The opinion of a file that the classifier does not look at, for what it is; None for all others.
-
-    Asked before the classifier is loaded, which takes seconds.
-    """
-    why = None
-    if facts.kind != "video":
-        why = "The classifier was trained on video and does not judge single images."
-    elif min(facts.width, facts.height) < SMALLEST:
-        why = f"The classifier needs {SMALLEST} pixels on the shorter side."
-    return None if why is None else Opinion("nothing", why, applies=False)
 
 
 @cache

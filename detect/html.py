@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.detect import wording
-from countermark.detect.classifier import SHA256, Moment
+from countermark.detect.classifier import SHA256
+from countermark.detect.opinion import Moment
 from countermark.detect.scan import Examined
 from countermark.detect.timeline import timeline_of
 from countermark.errors import UsageError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from countermark.detect.classifier import Judge, Opinion, declined, load_classifier
+from countermark.detect.classifier import Judge, load_classifier
 from countermark.detect.known_marks import KnownMark, find_known_marks
+from countermark.detect.opinion import Opinion, declined
 from countermark.detect.patches import shrunk
 from countermark.errors import BadMedia, WeightsMissing
 from countermark.media import Source, Timed

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from countermark.detect.classifier import Opinion
 from countermark.detect.fusion import fuse
 from countermark.detect.known_marks import KnownMark
 from countermark.detect.looking import Seen, look
+from countermark.detect.opinion import Opinion
 from countermark.media import Source, Timed, open_source, unhashed_bytes
 from countermark.provenance import (
     ALIKE,

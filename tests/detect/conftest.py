@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from countermark.detect import looking
-from countermark.detect.classifier import Judge, Opinion
+from countermark.detect.classifier import Judge
+from countermark.detect.opinion import Opinion
 from countermark.report import MediaFacts
 
 

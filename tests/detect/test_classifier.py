@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from countermark.detect import classifier as module
-from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, declined, load_classifier
+from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, load_classifier
 from countermark.detect.features import NAMES
 from countermark.detect.network import Network
+from countermark.detect.opinion import declined
 from countermark.errors import WeightsMissing
 from countermark.report import MediaFacts
 

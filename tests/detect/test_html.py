@@ -11,8 +11,9 @@ from PIL import Image
 
 from countermark.detect import classifier as weights
 from countermark.detect import html, looking
-from countermark.detect.classifier import Judge, Moment, Opinion
+from countermark.detect.classifier import Judge
 from countermark.detect.html import check_target, render
+from countermark.detect.opinion import Moment, Opinion
 from countermark.detect.scan import Examined, examine
 from countermark.detect.wording import MEANINGS, NAMES, SIGNS, SURE, TITLES
 from countermark.errors import UsageError
@@ -108,7 +109,14 @@ def test_a_sealed_video_is_told_with_its_mark_its_chain_and_its_frames(clip, tmp
     assert "TEST identity" in page.text
     assert made.manifest_id in page.text
     assert made.payload in page.text
-    for part in (*NAMES.values(), "c2pa.created", "trainedAlgorithmicMedia", "m 1", "Countermark TEST", "no time stamp"):
+    for part in (
+        *NAMES.values(),
+        "c2pa.created",
+        "trainedAlgorithmicMedia",
+        "m 1",
+        "Countermark TEST",
+        "no time stamp",
+    ):
         assert part in page.text
     for fact in ("256 x 256 pixels", "8 a second", "h264", "3.00 s", "Our mark: 0.0 to"):
         assert fact in page.text
