@@ -31,7 +31,6 @@ from countermark.detect.opinion import Moment
 from countermark.detect.scan import Examined
 from countermark.detect.timeline import timeline_of
 from countermark.errors import UsageError
-from countermark.watermark.whitener import SHA256 as WHITENER_SHA256
 
 __all__ = ["Picture", "check_target", "render"]
 
@@ -211,6 +210,8 @@ def _facts(found: Examined) -> list[tuple[str, str]]:
 
 
 def _versions(now: datetime) -> list[tuple[str, str]]:
+    from countermark.watermark.whitener import SHA256 as WHITENER_SHA256
+
     return [
         ("Countermark", metadata.version("countermark")),
         ("Weights of the classifier", f"sha256 {SHA256}"),

@@ -329,7 +329,7 @@ def test_a_report_is_of_one_file_and_never_takes_its_place(run, sealed: Path, cl
     ):
         done = run(*arguments, "--json")
         assert done.code == 2
-        assert words in done.error["error"]["message"]
+        assert words in done.error["message"]
     assert plain.read_bytes() == before
     assert not (tmp_path / "r.html").exists()
 
