@@ -142,6 +142,7 @@ def test_the_classifiers_stretches_and_patches_are_drawn(clip, write, tmp_path: 
     assert "b 21 ▽ down" in page.text
     assert "probability 99%: likely generated" in page.text
     assert "probability 3%: no sign of it" in page.text
+    assert "Our mark: not looked for" in page.text
     assert [image["alt"] for image in page.of("img")] == ["The frame at 1.2 seconds, with 2 patches drawn on it"]
 
 
