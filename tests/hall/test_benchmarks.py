@@ -76,7 +76,7 @@ def test_the_detectors_bench_trains_and_prints_its_tables(capsys: pytest.Capture
         assert title in shown
     rows = {_cells(line)[0] for line in shown.splitlines() if line.startswith("| ")}
     assert {"raw", "re1", "crf35", "half", "social", "fused", "16 fps"} <= rows
-    assert {"a generated clip in real footage", "scan, all layers", "each of 4, workers: 2"} <= rows
+    assert {"a generated clip in real footage", "scan, all layers", "scan, each of 4, workers: 2"} <= rows
     assert any(row.startswith("metadata only") for row in rows)
     assert any(row.startswith("marked against unmarked") for row in rows)
     assert any(row.startswith("shuffled labels") for row in rows)
