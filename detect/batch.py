@@ -113,7 +113,7 @@ def _share(workers: int) -> None:
     import cv2
 
     each = max(1, (os.cpu_count() or 1) // workers)
-    os.environ["OMP_NUM_THREADS"] = str(min(each, int(os.environ.get("OMP_NUM_THREADS", "") or each)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(each))
     cv2.setNumThreads(each)
 
 

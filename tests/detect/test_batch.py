@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from countermark.detect import done_paths, expand, scan_many
+from countermark.detect.batch import _share
 from countermark.errors import BadSettings, OutputFailed, UsageError
 from countermark.settings import Settings
 
@@ -120,6 +121,23 @@ def test_a_file_that_kills_its_worker_costs_only_itself(tmp_path: Path):
     killed = results.pop(2)
     assert killed["error"]["message"] == "c.mp4: reading it killed the process"
     assert all("no such file" in result["error"]["message"] for result in results)
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 8), (2, 4), (3, 2), (20, 1)])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: int):
+    import cv2
+
+    before = cv2.getNumThreads()
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    try:
+        _share(workers)
+        assert os.environ["OMP_NUM_THREADS"] == str(threads)
+        monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+        _share(workers)
+        assert os.environ["OMP_NUM_THREADS"] == "2,1", "who chose a number keeps it"
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_an_error_that_nobody_foresaw_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
