@@ -223,21 +223,34 @@ class Judge:
         return tuple(self._segment((i, i + 1), own) for i, own in enumerate(inputs))
 
     def _segment(self, stretch: tuple[int, int], inputs: Floats) -> Segment:
-        start, end = self._spans[stretch[0]][0], self._spans[stretch[1] - 1][1]
+        first, after = stretch
+        start, end = self._spans[first][0], self._spans[after - 1][1]
+        if after - first > 1 and after < len(self._spans) and self._spans[after][0] - end <= self.every:
+            end = self._spans[after][0]  # long files are looked at thinly, and what lies between belongs to one of both
         return Segment(round(start, 3), round(end, 3), round(float(self.classifier.probability(inputs)), 4))
 
     def _verdict(self, probability: float, segments: tuple[Segment, ...]) -> tuple[str, str]:
         limits, share = self.classifier.limits, f"{probability:.0%}"
         if probability >= limits.high:
             return "generated", f"The classifier takes it for generated (probability {share})."
-        parts = [s for s in segments if s.probability >= limits.high and s.end - s.start >= LONG_ENOUGH]
-        if parts:
-            worst = max(parts, key=lambda s: s.probability)
-            where = f"from {worst.start:.1f} to {worst.end:.1f} s (probability {worst.probability:.0%})"
+        part = _likeliest_part(segments, limits.high)
+        if part is not None:
+            where = f"from {part.start:.1f} to {part.end:.1f} s (probability {part.probability:.0%})"
             return "unsure", f"The classifier takes a part for generated, {where}, but not the whole ({share})."
         if probability <= limits.low:
             return "nothing", f"The classifier sees no sign of generation (probability {share}), which proves nothing."
         return "unsure", f"The classifier cannot tell (probability {share})."
+
+
+def _likeliest_part(segments: tuple[Segment, ...], high: float) -> Segment | None:
+    """Of segments that pass a bound the likeliest, with those that follow on each other as one; None if too short."""
+    parts: list[Segment] = []
+    for one in segments:
+        if one.probability >= high:
+            last = parts.pop() if parts and parts[-1].end == one.start else one
+            parts.append(Segment(last.start, one.end, max(last.probability, one.probability)))
+    parts = [part for part in parts if part.end - part.start >= LONG_ENOUGH]
+    return max(parts, key=lambda part: part.probability, default=None)
 
 
 @cache

@@ -11,6 +11,7 @@ __all__ = ["Bar", "Tick", "Timeline", "timeline_of"]
 
 NICE = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)  # seconds between ticks
 TICKS = 6  # at most
+APART = 7.0  # percent of the width from which on two pins stand apart, on a phone too
 LABELLED = 9.0  # percent of the width from which a bar's label fits
 
 
@@ -91,9 +92,26 @@ def timeline_of(
         points,
         tuple(bar(start, end, 0.0, payload, "marked") for start, end, payload in marked),
         ticks,
-        tuple(Tick(round(min(100.0, 100 * t / length), 3), str(i)) for i, t in enumerate(moments, start=1)),
+        _pins([min(100.0, 100 * t / length) for t in moments]),
         None if bounds is None else round(100 * (1 - bounds[0]), 2),
         None if bounds is None else round(100 * (1 - bounds[1]), 2),
+    )
+
+
+def _pins(lefts: Sequence[float]) -> tuple[Tick, ...]:
+    """Numbered pins, in order; those that would cover each other share one, such as 2-4."""
+    groups: list[list[int]] = []
+    for i, left in enumerate(lefts):
+        if groups and left - lefts[groups[-1][0]] < APART:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return tuple(
+        Tick(
+            round(sum(lefts[i] for i in group) / len(group), 3),
+            f"{group[0] + 1}" if len(group) == 1 else f"{group[0] + 1}\N{EN DASH}{group[-1] + 1}",
+        )
+        for group in groups
     )
 
 

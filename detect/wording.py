@@ -38,7 +38,7 @@ SURE: dict[Rule, str] = {
     "classifier": f"Likely, not certain. {CLASSIFIER_LIMITS}",
     "unknown_mark": "Not sure: somebody marked this with our key, but what was sealed cannot be compared with it.",
     "credentials": "Not sure: there are credentials, but they prove nothing as they are.",
-    "unsure": "Not sure: the classifier is the only signal that speaks, and it cannot tell.",
+    "unsure": "Not sure: only the classifier has anything to say, and what it says settles nothing.",
     "nothing": "Nothing speaks for generation, and nothing for a camera. Marks and manifests can be removed, and many "
     "generators leave none: this never means that it is real.",
 }

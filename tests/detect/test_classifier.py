@@ -89,14 +89,17 @@ def test_a_clip_cut_into_another_is_a_segment_of_its_own(blank: Classifier, clip
     edges = [segment.start for segment in opinion.segments[1:]]
     assert edges == [pytest.approx(3.0, abs=0.5), pytest.approx(5.5, abs=0.5)]
     assert len(opinion.windows) == 17
+    thin = _judge(Classifier(blank.networks, arrays, blank.limits), frames, facts=_facts(seconds=1200.0))
+    assert len(thin.windows) < 10
+    assert all(a.end == b.start for a, b in itertools.pairwise(thin.segments))
 
 
 def test_a_part_that_looks_generated_is_not_lost_in_the_whole(blank: Classifier):
     judge = _with(blank).start(_facts())
-    parts = (Segment(0.0, 4.0, 0.05), Segment(4.0, 6.5, 0.93), Segment(6.5, 9.0, 0.91))
+    parts = (Segment(0.0, 4.0, 0.05), Segment(4.0, 6.5, 0.93), Segment(6.5, 9.0, 0.91), Segment(9.0, 9.9, 0.2))
     says, why = judge._verdict(0.06, parts)
     assert says == "unsure"
-    assert "from 4.0 to 6.5 s (probability 93%)" in why
+    assert "from 4.0 to 9.0 s (probability 93%)" in why, "what follows on each other is one part"
     assert "not the whole (6%)" in why
     assert judge._verdict(0.95, parts)[0] == "generated"
     assert judge._verdict(0.06, (Segment(0.0, 4.0, 0.05), Segment(4.0, 4.5, 0.93)))[0] == "nothing", "too short to tell"

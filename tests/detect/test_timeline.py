@@ -72,6 +72,12 @@ def test_long_files_count_in_minutes_and_short_stretches_stay_visible():
     assert (made.low, made.high) == (None, None)
 
 
+def test_pins_that_would_cover_each_other_are_one():
+    made = timeline_of([], [], [], [1.0, 5.0, 5.2, 5.4, 9.0], None, 10.0)
+    assert made is not None
+    assert [(pin.left, pin.text) for pin in made.moments] == [(10, "1"), (52, "2–4"), (90, "5")]
+
+
 def test_what_has_no_length_has_no_timeline():
     assert timeline_of([], [], [], [], None, None) is None
     assert timeline_of([], [], [], [], None, 0.0) is None
