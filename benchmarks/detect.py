@@ -18,7 +18,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from countermark.benchmarks._cost import cost
 from countermark.benchmarks._rates import HEAD, Held, bands_rows, controls_rows, family_rows, line, source_rows
+from countermark.benchmarks._splices import HEAD as HEAD_OF_SPLICES
+from countermark.benchmarks._splices import Lengths, splices_rows
 from countermark.benchmarks._table import table
 from countermark.training import _scores as scoring
 from countermark.training import detector
@@ -31,6 +34,7 @@ __all__ = ["main"]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 FALSE_ALARMS = 0.01
+PARTS = ("figures", "splices", "cost")
 
 
 def main(argv: list[str]) -> int:
@@ -41,34 +45,42 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runs", type=Path, help="networks and scores, as the trainer keeps them")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--cost", action="store_true", help="only what the shipped classifier takes on ten seconds of 720p"
-    )
+    parser.add_argument("--parts", default=",".join(PARTS), help="which tables; cost needs no data")
+    parser.add_argument("--splices", type=int, default=100, help="how many splices of each kind")
     parser.add_argument("--small", action="store_true", help="clips that it makes itself, seconds of training")
     args = parser.parse_args(argv)
-    if args.cost:
-        with tempfile.TemporaryDirectory() as folder:
-            _cost(Path(folder), (1280, 720), 10.0)
-        return 0
-    if args.small:
-        with tempfile.TemporaryDirectory() as folder:
-            _small(Path(folder))
-            _cost(Path(folder), (320, 240), 2.0)
-        return 0
-    if not (args.data and args.cache and args.runs):
-        parser.error("it needs --data, --cache and --runs, or --cost, or --small")
-    _report(args.data, args.cache, args.runs, args.folds, args.seed)
+    parts = args.parts.split(",")
+    if set(parts) - set(PARTS):
+        parser.error(f"--parts takes some of {','.join(PARTS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        if args.small:
+            _small(Path(folder), parts)
+            return 0
+        if set(parts) - {"cost"} and not (args.data and args.cache and args.runs):
+            parser.error("it needs --data, --cache and --runs, or --parts cost, or --small")
+        if "figures" in parts:
+            _report(args.data, args.cache, args.runs, args.folds, args.seed)
+        if "splices" in parts:
+            _splices(args.data, args.cache, args.runs, args.folds, args.seed, args.splices, Lengths())
+        if "cost" in parts:
+            cost(Path(folder), (1280, 720), 10.0)
     return 0
 
 
-def _small(folder: Path) -> None:
+def _small(folder: Path, parts: list[str]) -> None:
     """Trains and reports on a few tiny clips of each class."""
     make_footage(folder / "data")
     where = ["--data", str(folder / "data"), "--cache", str(folder / "cache"), "--runs", str(folder / "runs")]
     quick = ["--folds", "2", "--minutes", "0.005", "--pairs", "0", "--embedded", "0"]
     for stage in ("cache", "network", "score"):
         detector.main([*where, *quick, "--stage", stage])
-    _report(folder / "data", folder / "cache", folder / "runs", 2, 0)
+    data, cache, runs = folder / "data", folder / "cache", folder / "runs"
+    if "figures" in parts:
+        _report(data, cache, runs, 2, 0)
+    if "splices" in parts:
+        _splices(data, cache, runs, 2, 0, 2, Lengths(0.5, 0.5))
+    if "cost" in parts:
+        cost(folder, (320, 240), 2.0)
 
 
 def make_footage(folder: Path, clips: int = 2, sources: int = 4) -> None:
@@ -139,6 +151,19 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     print(table(["control", "clips", "AUC"], rows))
     print("\nIntervals of rates: Clopper-Pearson, 95 %; of AUC: groups drawn again.")
     print(f"{time.monotonic() - start:.0f} s")
+
+
+def _splices(data: Path, cache: Path, runs: Path, folds: int, seed: int, count: int, least: Lengths) -> None:
+    clips = detector.clips_of(data, cache)
+    fold = detector.fold_of(clips, folds, seed)
+    scores = {v: scoring.load_scores(runs, v, clips) for v in scoring.LEARNT}
+    found, _ = scoring.probabilities(clips, fold, scores)
+    high = _thresholds(clips, fold, found["raw"])
+    by_fold = {int(own): float(high[fold == own][0]) for own in np.unique(fold[fold >= 0])}
+    rows = splices_rows(clips, fold, data, runs, by_fold, count=count, least=least, seed=seed)
+    print("\nspliced into real footage of one source, held out, re-encoded at CRF 23\n")
+    print(table(["what", *HEAD_OF_SPLICES], rows))
+    print("\nIntervals: Wilson, 95 %. Located: the likeliest stretch begins and ends within 1 s of the clip.")
 
 
 def _edited(clips: list[Clip], fold: npt.NDArray[np.int64], found: dict[str, Floats]) -> list[list[str]]:
@@ -223,43 +248,3 @@ def _shuffled(
         found.append(auc(p["raw"][there], np.array([c.generated for c in fake])[there]))
     cell = f"{np.mean(found):.3f}" if found else "-"
     return [[f"shuffled labels, hand statistics, mean of {len(found)} deals", str(len(clips)), cell]]
-
-
-def _cost(folder: Path, size: tuple[int, int], seconds: float) -> None:
-    """Prints what decoding takes, what the classifier adds, and what a scan by all layers takes."""
-    import resource
-
-    import cv2
-
-    from countermark.detect import scan
-    from countermark.detect.classifier import load_classifier
-    from countermark.media import open_source
-    from countermark.settings import Settings
-    from countermark.writer import VideoWriter
-
-    path, (width, height), rng = folder / "cost.mp4", size, np.random.default_rng(0)
-    ground = cv2.resize(rng.integers(0, 256, (height // 6, width // 4, 3), np.uint8), (width + 4 * 24 * 10, height))
-    with VideoWriter(path, width, height, Fraction(24)) as writer:
-        for t in range(round(24 * seconds)):
-            writer.write(t / 24, np.ascontiguousarray(ground[:, 4 * t : 4 * t + width]))
-    classifier, settings = load_classifier(), Settings(folder / "home")
-    scan(path, settings=settings)  # weights and caches are warm from here on
-    taken = []
-    for step in ("decode", "decode and classifier", "scan, all layers"):
-        start = time.perf_counter()
-        if step.startswith("scan"):
-            scan(path, settings=settings)
-        else:
-            media = open_source(path)
-            judge = classifier.start(media.facts)
-            for timed in media.frames():
-                if "classifier" in step:
-                    judge.add(timed.time, timed.rgb)
-            judge.finish()
-        taken.append((step, time.perf_counter() - start))
-    decode = taken[0][1]
-    rows = [[step, f"{t:.2f}", f"{t / decode:.2f}", f"{t / seconds:.2f}"] for step, t in taken]
-    print(f"\n{seconds:g} s of {width}x{height} at 24 a second\n")
-    print(table(["step", "seconds", "of decoding", "of its length"], rows))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak memory of this process: {peak:.0f} MB")

@@ -179,6 +179,9 @@ def scan(
     fast: Annotated[
         bool, typer.Option("--fast", help="Stop once our mark is read; look for no cropped or turned copies of it.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report of one file here, to be read by people.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say of files, with evidence, whether they were generated."""
@@ -186,6 +189,8 @@ def scan(
 
     if fail_on is not None and fail_on not in VERDICTS:
         raise UsageError(f"--fail-on takes one of {', '.join(VERDICTS)}, not {fail_on!r}")
+    if html is not None and out is not None:
+        raise UsageError("give --html or --out, not both")
     from tqdm import tqdm
 
     from countermark.detect import done_paths, expand, scan_many
@@ -194,12 +199,14 @@ def scan(
     files = expand(paths)
     if not files:
         raise UsageError("there is no image or video at " + " ".join(paths))
+    if html is not None and len(files) > 1:
+        raise UsageError(f"--html takes one file, not {len(files)}")
     done = done_paths(out) if out is not None else {}
     earlier = [verdict for file in files if (verdict := done.get(str(file))) is not None]
     files = [file for file in files if str(file) not in done]
     found, failed = fail_on in earlier, "" in earlier
     with LineFile(out) if out is not None else contextlib.nullcontext() as sink:
-        results = scan_many(files, workers=workers, fast=fast)
+        results = scan_many(files, workers=workers, fast=fast, html=html)
         for result in tqdm(results, total=len(files), unit="file", disable=None, leave=False):
             failed |= "error" in result
             found |= fail_on is not None and result.get("verdict") == fail_on

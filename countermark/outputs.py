@@ -1,4 +1,4 @@
-"""Files of JSON lines that survive a kill, and what goes wrong on a disk.
+"""Files of JSON lines that survive a kill, files that appear only whole, and what goes wrong on a disk.
 
 Each line is appended with one write, so a kill tears at most the last one. :func:`finished` cuts that off and gives
 back the others, so that a rerun can go on after them.
@@ -6,16 +6,18 @@ back the others, so that a rerun can go on after them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from countermark.errors import OutputFailed, UsageError
 
-__all__ = ["LineFile", "finished", "output_error"]
+__all__ = ["LineFile", "finished", "output_error", "write_whole"]
 
 OPENING = b'{"schema"'  # how every line begins that we write
 
@@ -33,6 +35,24 @@ def output_error(path: Path, error: OSError) -> OutputFailed:
         errno.ENOTDIR: "its folder is not a folder",
     }.get(error.errno or 0, error.strerror or type(error).__name__)
     return OutputFailed(f"cannot write {path}: {reason}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file (UTF-8) beside ``path`` and renames it into place: what is there stays until it is replaced
+    whole. Raises OutputFailed, and then leaves nothing behind.
+    """
+    beside = path.with_name(f".countermark-{os.getpid()}-{secrets.token_hex(6)}.text{path.suffix.lower()}")
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 class LineFile:

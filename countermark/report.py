@@ -8,11 +8,24 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["CREDENTIALS", "SCHEMA", "SOURCES", "VERDICTS", "Evidence", "MediaFacts", "Report", "Segment"]
+__all__ = ["CREDENTIALS", "SCHEMA", "SOURCES", "VERDICTS", "Evidence", "MediaFacts", "Report", "Rule", "Segment"]
 
 SCHEMA = 1
 Verdict = Literal["generated", "likely_generated", "captured", "inconclusive", "no_evidence"]
 CredentialState = Literal["trusted", "test_identity", "untrusted_signer", "tampered", "recovered", "none", "unreadable"]
+Rule = Literal[
+    "transplant",
+    "camera_contradicted",
+    "manifest",
+    "mark",
+    "camera",
+    "known_mark",
+    "classifier",
+    "unknown_mark",
+    "credentials",
+    "unsure",
+    "nothing",
+]
 VERDICTS: tuple[Verdict, ...] = ("generated", "likely_generated", "captured", "inconclusive", "no_evidence")
 CREDENTIALS: tuple[CredentialState, ...] = (
     "trusted",
@@ -70,7 +83,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Report:
-    """A file's verdict with everything that led to it. ``probability`` is None where nothing gave one."""
+    """A file's verdict with everything that led to it. ``probability`` is None where nothing gave one.
+
+    ``rule`` names the rule of fusion that decided, ``because`` the sources whose evidence made it apply.
+    """
 
     path: str
     media: MediaFacts
@@ -81,6 +97,8 @@ class Report:
     segments: tuple[Segment, ...] = ()
     timing: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rule: Rule = "nothing"
+    because: tuple[str, ...] = ()
 
     def of(self, source: str) -> Evidence:
         """The evidence of one source."""
@@ -94,6 +112,8 @@ class Report:
             "media": asdict(self.media),
             "verdict": self.verdict,
             "probability": self.probability,
+            "rule": self.rule,
+            "because": list(self.because),
             "credentials": self.credentials,
             "evidence": [e.to_json() for e in self.evidence],
             "segments": [asdict(s) for s in self.segments],

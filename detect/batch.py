@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from countermark.detect.scan import scan
+from countermark.detect.html import check_target, render
+from countermark.detect.scan import examine
 from countermark.errors import BadMedia, CountermarkError, UsageError
 from countermark.media import EXTENSIONS
-from countermark.outputs import finished
+from countermark.outputs import finished, write_whole
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
 
@@ -57,13 +59,19 @@ def done_paths(out: Path) -> dict[str, str]:
 
 
 def scan_many(
-    paths: Iterable[Path], *, workers: int = 1, settings: Settings | None = None, fast: bool = False
+    paths: Iterable[Path],
+    *,
+    workers: int = 1,
+    settings: Settings | None = None,
+    fast: bool = False,
+    html: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """JSON objects in the order of ``paths``: a Report, or ``{"schema", "path", "error"}`` for a file that failed.
 
-    ``fast``: see :func:`countermark.detect.scan`.
+    ``fast``: see :func:`countermark.detect.scan`. ``html``: where the report of the one file is written, too. Raises
+    UsageError, and OutputFailed where that cannot be written.
     """
-    one = partial(_one, settings=settings or load_settings(), fast=fast)
+    one = partial(_one, settings=settings or load_settings(), fast=fast, html=html)
     if workers < 1:
         raise UsageError("workers must be at least 1")
     if workers == 1:
@@ -76,7 +84,8 @@ def scan_many(
 def _parallel(waiting: deque[Path], workers: int, one: Callable[[Path], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     context = multiprocessing.get_context("spawn")  # a forked child would share the C2PA library's threads and locks
     running: deque[tuple[Path, Future[dict[str, Any]]]] = deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    share = partial(ProcessPoolExecutor, workers, mp_context=context, initializer=_share, initargs=(workers,))
+    pool = share()
     try:
         while waiting or running:
             try:
@@ -90,10 +99,22 @@ def _parallel(waiting: deque[Path], workers: int, one: Callable[[Path], dict[str
                 waiting.extendleft(path for path, _ in reversed(running))
                 running.clear()
                 result = _alone(waiting.popleft(), one)
-                pool = ProcessPoolExecutor(workers, mp_context=context)
+                pool = share()
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _share(workers: int) -> None:
+    """Gives a worker its share of the cores: libraries take all of them, and as many workers stand in each other's way.
+
+    Torch is not loaded yet in a fresh process, and reads the variable when it is.
+    """
+    import cv2
+
+    each = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(each))
+    cv2.setNumThreads(each)
 
 
 def _alone(path: Path, one: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
@@ -104,15 +125,21 @@ def _alone(path: Path, one: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
             return _failed(path, BadMedia(f"{path.name}: reading it killed the process"))
 
 
-def _one(path: Path, settings: Settings, fast: bool) -> dict[str, Any]:
+def _one(path: Path, settings: Settings, fast: bool, html: Path | None) -> dict[str, Any]:
+    if html is not None:
+        check_target(path, html)
     try:
-        return scan(path, settings=settings, fast=fast).to_json()
+        found = examine(path, settings=settings, fast=fast, pictures=html is not None)
+        page = render(found) if html is not None else ""
     except CountermarkError as error:
         return _failed(path, error)
     except MemoryError:
         return _failed(path, BadMedia(f"{path.name}: it takes more memory than there is"))
     except Exception as error:  # a file that nobody has thought of must not end the run
         return _failed(path, BadMedia(f"{path.name}: judging it failed ({type(error).__name__}: {error})"))
+    if html is not None:
+        write_whole(html, page)
+    return found.report.to_json()
 
 
 def _failed(path: Path, error: CountermarkError) -> dict[str, Any]:

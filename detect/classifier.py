@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from countermark.detect.patches import SMALLEST, WINDOW, Sampler, Window
+from countermark.detect.opinion import Moment, Opinion
+from countermark.detect.patches import WINDOW, Sampler, Window
+from countermark.detect.segments import inner, stretches
 from countermark.report import MediaFacts, Segment
 from countermark.weights import pinned
 
-__all__ = ["Classifier", "Judge", "Moment", "Opinion", "declined", "load_classifier"]
+__all__ = ["Classifier", "Judge", "load_classifier"]
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
@@ -30,34 +32,9 @@ SHA256 = "fc0edf2fdb5277339873857a6ce35ca38624845407d92dc96c81355d1df058ac"
 BATCH = 4  # windows that are judged together
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept
+LONG_ENOUGH = 1.0  # seconds of a part whose probability counts when the whole's is lower
 SLOWEST = 0.24  # seconds between a window's frames beyond which its motion is unlike any it was trained on
 SHORTEST = 0.15  # seconds from a window's first to its last frame, below which there is hardly any motion to judge
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A window that tells most: its time in seconds, and its patches as top, left, side in pixels and probability."""
-
-    time: float
-    probability: float
-    patches: tuple[tuple[int, int, int, float], ...]
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What the classifier says of a file: ``generated``, ``unsure`` or ``nothing``, and why, in a plain sentence.
-
-    ``applies`` is false where it could not look (a picture, too small, too short); ``abstained`` is true there, and
-    also where it looked and found the footage unlike any in its training.
-    """
-
-    says: str
-    why: str
-    probability: float | None = None
-    abstained: bool = True
-    applies: bool = True
-    segments: tuple[Segment, ...] = ()
-    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,10 +60,10 @@ class Classifier:
     arrays: dict[str, Floats]
     limits: Limits
 
-    def start(self, facts: MediaFacts) -> Judge:
-        """Begins with a file."""
+    def start(self, facts: MediaFacts, *, pictures: bool = False) -> Judge:
+        """Begins with a file; with ``pictures`` its most telling moments keep one each."""
         expected = (facts.seconds or 0.0) / WINDOW
-        return Judge(self, facts, every=WINDOW * max(1.0, expected / MOST_WINDOWS))
+        return Judge(self, facts, every=WINDOW * max(1.0, expected / MOST_WINDOWS), pictures=pictures)
 
     def scores(self, windows: list[Window]) -> tuple[Floats, Floats, Floats]:
         """Of each window the fused inputs (W x 3), of each patch its main logit (W x P), and features (W x F).
@@ -144,16 +121,17 @@ class Judge:
     classifier: Classifier
     facts: MediaFacts
     every: float = WINDOW
+    pictures: bool = False
     _sampler: Sampler = field(init=False)
     _waiting: list[Window] = field(default_factory=list)
     _spans: list[tuple[float, float]] = field(default_factory=list)
     _inputs: list[Floats] = field(default_factory=list)
     _features: list[Floats] = field(default_factory=list)
-    _moments: list[tuple[float, int, Moment]] = field(default_factory=list)
+    _moments: list[tuple[float, int, Moment, npt.NDArray[np.uint8] | None]] = field(default_factory=list)
     _slow: int = 0
 
     def __post_init__(self) -> None:
-        self._sampler = Sampler(every=self.every)
+        self._sampler = Sampler(every=self.every, pictures=self.pictures)
 
     def add(self, time: float, rgb: npt.NDArray[np.uint8]) -> None:
         """Takes the next frame (H x W x 3, uint8, RGB, never resized) and its time in seconds."""
@@ -183,7 +161,8 @@ class Judge:
             probability = float(self.classifier.probability(own))
             each = 1 / (1 + np.exp(-logits))
             places = tuple((top, left, 96, float(p)) for (top, left), p in zip(window.places, each, strict=False))
-            heapq.heappush(self._moments, (probability, len(self._spans), Moment(window.times[1], probability, places)))
+            moment = Moment(window.times[1], probability, places)
+            heapq.heappush(self._moments, (probability, len(self._spans), moment, window.picture))
             if len(self._moments) > TELLING:
                 heapq.heappop(self._moments)
 
@@ -194,14 +173,25 @@ class Judge:
         if not self._inputs:
             return Opinion("nothing", self._nothing_seen(), applies=False)
         inputs, features = np.array(self._inputs), np.mean(self._features, 0)
-        segments = self._segments(inputs)
-        moments = tuple(m for _, _, m in sorted(self._moments, reverse=True))
         unlike = self._unlike(features)
         if unlike is not None:
             return Opinion("unsure", unlike)
+        best = sorted(self._moments, key=lambda one: one[:2], reverse=True)
+        segments, windows = self._segments(inputs), self._windows(inputs)
         probability = float(self.classifier.probability(inputs.mean(0)))
-        says, why = self._verdict(probability)
-        return Opinion(says, why, round(probability, 4), False, True, segments, moments)
+        says, why = self._verdict(probability, segments)
+        return Opinion(
+            says,
+            why,
+            round(probability, 4),
+            False,
+            True,
+            segments,
+            tuple(one[2] for one in best),
+            windows,
+            tuple(one[3] for one in best if one[3] is not None),
+            (self.classifier.limits.low, self.classifier.limits.high),
+        )
 
     def _nothing_seen(self) -> str:
         if self._slow:
@@ -223,33 +213,44 @@ class Judge:
         return None
 
     def _segments(self, inputs: Floats) -> tuple[Segment, ...]:
-        """Each window's probability, its neighbours counting half as much as itself."""
-        padded = np.pad(inputs, ((1, 1), (0, 0)), mode="edge")
-        soft = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-        found = self.classifier.probability(soft)
-        spans = zip(self._spans, found, strict=True)
-        return tuple(Segment(round(a, 3), round(b, 3), round(float(p), 4)) for (a, b), p in spans)
+        """Stretches that look alike, each judged by the mean of its windows as a clip of its own would be."""
+        normal = np.array([self.classifier.normal(f) for f in self._features])
+        return tuple(
+            self._segment(stretch, inputs[inner(stretch, len(inputs))].mean(0)) for stretch in stretches(normal)
+        )
 
-    def _verdict(self, probability: float) -> tuple[str, str]:
+    def _windows(self, inputs: Floats) -> tuple[Segment, ...]:
+        return tuple(self._segment((i, i + 1), own) for i, own in enumerate(inputs))
+
+    def _segment(self, stretch: tuple[int, int], inputs: Floats) -> Segment:
+        first, after = stretch
+        start, end = self._spans[first][0], self._spans[after - 1][1]
+        if after - first > 1 and after < len(self._spans) and self._spans[after][0] - end <= self.every:
+            end = self._spans[after][0]  # long files are looked at thinly, and what lies between belongs to one of both
+        return Segment(round(start, 3), round(end, 3), round(float(self.classifier.probability(inputs)), 4))
+
+    def _verdict(self, probability: float, segments: tuple[Segment, ...]) -> tuple[str, str]:
         limits, share = self.classifier.limits, f"{probability:.0%}"
         if probability >= limits.high:
             return "generated", f"The classifier takes it for generated (probability {share})."
+        part = _likeliest_part(segments, limits.high)
+        if part is not None:
+            where = f"from {part.start:.1f} to {part.end:.1f} s (probability {part.probability:.0%})"
+            return "unsure", f"The classifier takes a part for generated, {where}, but not the whole ({share})."
         if probability <= limits.low:
             return "nothing", f"The classifier sees no sign of generation (probability {share}), which proves nothing."
         return "unsure", f"The classifier cannot tell (probability {share})."
 
 
-def declined(facts: MediaFacts) -> Opinion | None:
-    """The opinion of a file that the classifier does not look at, for what it is; None for all others.
-
-    Asked before the classifier is loaded, which takes seconds.
-    """
-    why = None
-    if facts.kind != "video":
-        why = "The classifier was trained on video and does not judge single images."
-    elif min(facts.width, facts.height) < SMALLEST:
-        why = f"The classifier needs {SMALLEST} pixels on the shorter side."
-    return None if why is None else Opinion("nothing", why, applies=False)
+def _likeliest_part(segments: tuple[Segment, ...], high: float) -> Segment | None:
+    """Of segments that pass a bound the likeliest, with those that follow on each other as one; None if too short."""
+    parts: list[Segment] = []
+    for one in segments:
+        if one.probability >= high:
+            last = parts.pop() if parts and parts[-1].end == one.start else one
+            parts.append(Segment(last.start, one.end, max(last.probability, one.probability)))
+    parts = [part for part in parts if part.end - part.start >= LONG_ENOUGH]
+    return max(parts, key=lambda part: part.probability, default=None)
 
 
 @cache

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FRAMES", "GAP", "PATCHES", "SIDE", "SMALLEST", "WINDOW", "Sampler", "Window", "triple"]
+__all__ = ["FRAMES", "GAP", "PATCHES", "SIDE", "SMALLEST", "WINDOW", "Sampler", "Window", "shrunk", "triple"]
 
 Bytes = npt.NDArray[np.uint8]
 SIDE = 96  # pixels of a patch
@@ -31,6 +31,7 @@ LARGE = 9_000_000  # pixels of a frame from which on fewer are kept to choose fr
 REPEATED = 0.15  # mean difference in 8-bit steps below which a frame repeats the one before
 FLATTEST = 0.6  # mean gradient in 8-bit steps below which a place is blank: a bar, a fade, a title's ground
 THUMB = 64
+SHOWN = 480  # pixels of a picture's longer side
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Window:
 
     ``luma``: uint8, P x 3 x 96 x 96; ``chroma``: uint8, P x 3 x 2 x 48 x 48 (Cb, Cr); ``places``: top and left of each
     patch in pixels; ``times``: of the three frames, seconds; ``thumb``: uint8, 3 x 64 x 64, the whole frames' luma.
+    ``picture``: the middle frame, at most 480 pixels a side, where pictures were asked for.
     """
 
     start: float
@@ -48,6 +50,7 @@ class Window:
     chroma: Bytes
     places: tuple[tuple[int, int], ...]
     thumb: Bytes
+    picture: Bytes | None = None
 
 
 @dataclass
@@ -61,10 +64,11 @@ class Sampler:
     """Takes the frames of a video in order and gives a window each half second.
 
     ``gap``: seconds between a window's frames. ``every``: seconds from window to window; more for very long files.
+    ``pictures``: whether windows keep one to show.
     """
 
-    def __init__(self, gap: float = GAP, every: float = WINDOW) -> None:
-        self.gap, self.every = gap, every
+    def __init__(self, gap: float = GAP, every: float = WINDOW, *, pictures: bool = False) -> None:
+        self.gap, self.every, self.pictures = gap, every, pictures
         self.blank = 0  # windows with nothing but blank places
         self.short = 0  # windows with less than three frames
         self._kept: list[_Kept] = []
@@ -117,6 +121,7 @@ class Sampler:
             chroma=np.stack([chroma for _, chroma in cubes]),
             places=places,
             thumb=np.stack([_thumb(f.rgb) for f in frames]),
+            picture=shrunk(frames[1].rgb) if self.pictures else None,
         )
 
 
@@ -204,3 +209,13 @@ def _thumb(rgb: Bytes) -> Bytes:
 
     small = cv2.resize(rgb, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def shrunk(rgb: Bytes, longest: int = SHOWN) -> Bytes:
+    """A copy of a frame (H x W x 3) whose longer side has at most ``longest`` pixels."""
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from countermark.detect.classifier import Opinion
 from countermark.detect.fusion import fuse
 from countermark.detect.known_marks import KnownMark
 from countermark.detect.looking import Seen, look
-from countermark.media import Source, open_source, unhashed_bytes
+from countermark.detect.opinion import Opinion
+from countermark.media import Source, Timed, open_source, unhashed_bytes
 from countermark.provenance import (
     ALIKE,
     MATCH,
@@ -29,7 +29,7 @@ from countermark.report import CredentialState, Evidence, Report
 from countermark.settings import Settings, load_settings
 from countermark.watermark import Key, Reading
 
-__all__ = ["scan"]
+__all__ = ["Examined", "examine", "scan"]
 
 SPARE = 4096  # bytes outside the manifest's hash from which on a note is made; writers leave a few
 NO_MANIFEST = {"matroska,webm"}  # containers that cannot hold a manifest
@@ -55,12 +55,31 @@ class _Beside:
         return None if self.distance is None else self.distance <= (1 - ALIKE if self.marked else MATCH / UNRELATED)
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A file's Report and what a report for people shows beside it; of the frames a few small copies are left."""
+
+    report: Report
+    media: Source
+    credentials: Credentials
+    reading: Reading
+    opinion: Opinion
+    views: tuple[Timed, ...]
+
+
 def scan(path: str | Path, *, settings: Settings | None = None, fast: bool = False) -> Report:
     """Judges a file. Raises BadMedia when not one frame of it can be decoded; StoreError, BadKey, BadSettings.
 
     ``fast`` stops decoding once our mark has been read, and looks for it on the picture as it is alone: what it finds
     is as sure, but cropped, turned and spliced copies go unfound, and a file's other seconds unseen.
     """
+    return examine(path, settings=settings, fast=fast, pictures=False).report
+
+
+def examine(
+    path: str | Path, *, settings: Settings | None = None, fast: bool = False, pictures: bool = True
+) -> Examined:
+    """Judges a file as :func:`scan` does, and keeps what can be shown; ``pictures``: small copies of frames too."""
     settings = settings or load_settings()
     path = Path(path)
     start = clock.perf_counter()
@@ -69,7 +88,7 @@ def scan(path: str | Path, *, settings: Settings | None = None, fast: bool = Fal
     keys = keys_of(settings)
     read = clock.perf_counter()
     with _store(settings) as store:
-        seen = look(media, keys, store.marks if store else None, fast=fast)
+        seen = look(media, keys, store.marks if store else None, fast=fast, pictures=pictures)
         looked = clock.perf_counter()
         beside = _compared(seen, _lookup(store, seen.reading, credentials) if store else None)
     if credentials.state == "none" and beside.entry is not None and beside.marked and beside.same:
@@ -81,12 +100,12 @@ def scan(path: str | Path, *, settings: Settings | None = None, fast: bool = Fal
         _classifier(seen.opinion),
         _known_marks(seen.known),
     )
-    verdict, probability = fuse(evidence, credentials.state)
-    return Report(
+    fused = fuse(evidence, credentials.state)
+    report = Report(
         path=str(path),
         media=media.facts,
-        verdict=verdict,
-        probability=probability,
+        verdict=fused.verdict,
+        probability=fused.probability,
         credentials=credentials.state,
         evidence=evidence,
         segments=seen.opinion.segments,
@@ -96,7 +115,10 @@ def scan(path: str | Path, *, settings: Settings | None = None, fast: bool = Fal
             "total": round(clock.perf_counter() - start, 3),
         },
         notes=_notes(media, seen, credentials),
+        rule=fused.rule,
+        because=fused.because,
     )
+    return Examined(report, media, credentials, seen.reading, seen.opinion, seen.views)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Provenance: C2PA manifests, keys, the manifest store, fingerprints, and ``seal``, the one way out."""
 
+from countermark.provenance.chain import Action, Ingredient, Link
 from countermark.provenance.clip import Clip
 from countermark.provenance.credentials import Credentials, inspect, recover
 from countermark.provenance.fingerprint import MATCH, UNRELATED, Fingerprint, FingerprintMaker
@@ -17,12 +18,15 @@ __all__ = [
     "MATCH",
     "SOFT_BINDING",
     "UNRELATED",
+    "Action",
     "Clip",
     "Credentials",
     "Entry",
     "Fingerprint",
     "FingerprintMaker",
     "Identity",
+    "Ingredient",
+    "Link",
     "Maker",
     "Medium",
     "Sealed",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from countermark.media import MIME
+from countermark.provenance.chain import Link, chain_of
 from countermark.provenance.manifest import SOFT_BINDING
 from countermark.provenance.trust import context_for
 from countermark.report import CredentialState
@@ -31,7 +32,7 @@ class Credentials:
 
     ``state`` is the contract's ``credentials``; ``codes`` are the validator's failure codes, or the kind of exception
     it raised; ``source_types`` the last parts of the IPTC digital source types that its actions claim; ``bindings``
-    its soft bindings as (algorithm, value).
+    its soft bindings as (algorithm, value); ``chain`` all its manifests, the active one first.
     """
 
     state: CredentialState
@@ -42,6 +43,7 @@ class Credentials:
     source_types: tuple[str, ...] = ()
     bindings: tuple[tuple[str, str], ...] = ()
     ingredients: int = 0
+    chain: tuple[Link, ...] = ()
 
     @property
     def payload(self) -> str | None:
@@ -119,6 +121,7 @@ def _judge(state: str, results: dict[str, Any], store: dict[str, Any]) -> Creden
         source_types=_source_types(manifest),
         bindings=_bindings(manifest),
         ingredients=len(manifest.get("ingredients") or []),
+        chain=chain_of(store, results),
     )
 
 

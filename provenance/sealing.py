@@ -40,7 +40,7 @@ __all__ = ["Medium", "Sealed", "seal", "seal_clip"]
 
 ENOUGH = 24  # frames from which the payload is read back first
 GLIMPSES, APART = 12, 0.25  # frames, and seconds between them, that payload and mark are fitted to
-TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed)\.\w+$")
+TEMPORARY = re.compile(r"\.countermark-(\d+)-[0-9a-f]+\.(raw|signed|text)\.\w+$")
 Frame = npt.NDArray[np.uint8]
 Medium = Clip | Still
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from countermark.detect import looking
-from countermark.detect.classifier import Judge, Opinion
+from countermark.detect.classifier import Judge
+from countermark.detect.opinion import Opinion
 from countermark.report import MediaFacts
 
 
@@ -13,7 +14,7 @@ class _Silent(Judge):
 
     def __init__(self) -> None: ...
 
-    def start(self, facts: MediaFacts) -> "_Silent":
+    def start(self, facts: MediaFacts, *, pictures: bool = False) -> "_Silent":
         return self
 
     def add(self, time: float, rgb: np.ndarray) -> None: ...

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from countermark.detect import done_paths, expand, scan_many
+from countermark.detect.batch import _share
 from countermark.errors import BadSettings, OutputFailed, UsageError
 from countermark.settings import Settings
 
@@ -122,11 +123,28 @@ def test_a_file_that_kills_its_worker_costs_only_itself(tmp_path: Path):
     assert all("no such file" in result["error"]["message"] for result in results)
 
 
+@pytest.mark.parametrize(("workers", "threads"), [(1, 8), (2, 4), (3, 2), (20, 1)])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: int):
+    import cv2
+
+    before = cv2.getNumThreads()
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    try:
+        _share(workers)
+        assert os.environ["OMP_NUM_THREADS"] == str(threads)
+        monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+        _share(workers)
+        assert os.environ["OMP_NUM_THREADS"] == "2,1", "who chose a number keeps it"
+    finally:
+        cv2.setNumThreads(before)
+
+
 def test_an_error_that_nobody_foresaw_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(path: Path, **_: object) -> None:
         raise ZeroDivisionError("float\ndivision") if path.name == "a.mp4" else MemoryError
 
-    monkeypatch.setattr("countermark.detect.batch.scan", broken)
+    monkeypatch.setattr("countermark.detect.batch.examine", broken)
     first, second = scan_many([tmp_path / "a.mp4", tmp_path / "b.mp4"])
     assert first["error"] == {
         "type": "BadMedia",

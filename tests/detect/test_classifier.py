@@ -2,6 +2,7 @@
 here, except that the shipped ones are the expected ones.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 import torch
 
 from countermark.detect import classifier as module
-from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, declined, load_classifier
+from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, load_classifier
 from countermark.detect.features import NAMES
 from countermark.detect.network import Network
+from countermark.detect.opinion import declined
 from countermark.errors import WeightsMissing
-from countermark.report import MediaFacts
+from countermark.report import MediaFacts, Segment
 
 
 def _facts(kind: str = "video", width: int = 256, height: int = 256, seconds: float | None = 2.0) -> MediaFacts:
@@ -61,8 +63,10 @@ def test_segments_cover_the_file_and_moments_tell_where(blank: Classifier, clip)
     opinion = _judge(blank, clip(60))
     assert not opinion.abstained
     assert opinion.applies
-    assert [(s.start, s.end) for s in opinion.segments[:4]] == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.0)]
-    assert opinion.segments[-1].end == pytest.approx(2.5, abs=0.1)
+    assert [(s.start, s.end) for s in opinion.windows[:4]] == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.0)]
+    assert opinion.segments[0].start == 0.0
+    assert opinion.segments[-1].end == opinion.windows[-1].end == pytest.approx(2.5, abs=0.1)
+    assert all(a.end == b.start for a, b in itertools.pairwise(opinion.segments))
     assert all(0 <= s.probability <= 1 for s in opinion.segments)
     assert 0 <= opinion.probability <= 1
     assert len(opinion.moments) == TELLING
@@ -73,6 +77,44 @@ def test_segments_cover_the_file_and_moments_tell_where(blank: Classifier, clip)
             assert 0 <= top <= 256 - side
             assert 0 <= left <= 256 - side
             assert 0 <= probability <= 1
+
+
+def test_a_clip_cut_into_another_is_a_segment_of_its_own(blank: Classifier, clip):
+    """Whatever the weights make of it: where it begins and ends is found without them."""
+    rng = np.random.default_rng(0)
+    rough = clip(60, seed=5).astype(np.float32) + rng.normal(0, 25, (60, 256, 256, 3))
+    frames = np.concatenate([clip(72), np.clip(rough, 0, 255).astype(np.uint8), clip(72)])
+    arrays = {**blank.arrays, "hand.knots": blank.arrays["hand.knots"] / 10}  # statistics in about their deviations
+    opinion = _judge(Classifier(blank.networks, arrays, blank.limits), frames, facts=_facts(seconds=8.5))
+    edges = [segment.start for segment in opinion.segments[1:]]
+    assert edges == [pytest.approx(3.0, abs=0.5), pytest.approx(5.5, abs=0.5)]
+    assert len(opinion.windows) == 17
+    thin = _judge(Classifier(blank.networks, arrays, blank.limits), frames, facts=_facts(seconds=1200.0))
+    assert len(thin.windows) < 10
+    assert all(a.end == b.start for a, b in itertools.pairwise(thin.segments))
+
+
+def test_a_part_that_looks_generated_is_not_lost_in_the_whole(blank: Classifier):
+    judge = _with(blank).start(_facts())
+    parts = (Segment(0.0, 4.0, 0.05), Segment(4.0, 6.5, 0.93), Segment(6.5, 9.0, 0.91), Segment(9.0, 9.9, 0.2))
+    says, why = judge._verdict(0.06, parts)
+    assert says == "unsure"
+    assert "from 4.0 to 9.0 s (probability 93%)" in why, "what follows on each other is one part"
+    assert "not the whole (6%)" in why
+    assert judge._verdict(0.95, parts)[0] == "generated"
+    assert judge._verdict(0.06, (Segment(0.0, 4.0, 0.05), Segment(4.0, 4.5, 0.93)))[0] == "nothing", "too short to tell"
+    assert judge._verdict(0.06, (Segment(0.0, 4.0, 0.05), Segment(4.0, 6.5, 0.89)))[0] == "nothing"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_moments_keep_a_small_picture_where_one_is_asked_for(blank: Classifier, clip, asked: bool):
+    frames = clip(60, 600, 800)
+    judge = blank.start(_facts(width=800, height=600), pictures=asked)
+    for i, rgb in enumerate(frames):
+        judge.add(i / 24, rgb)
+    opinion = judge.finish()
+    assert len(opinion.moments) == TELLING
+    assert [picture.shape for picture in opinion.pictures] == [(360, 480, 3)] * (TELLING if asked else 0)
 
 
 def test_batches_of_windows_change_nothing(blank: Classifier, clip, monkeypatch: pytest.MonkeyPatch):

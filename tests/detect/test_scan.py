@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from countermark.detect import looking, scan
-from countermark.detect.classifier import Moment, Opinion
 from countermark.detect.known_marks import MESSAGES
+from countermark.detect.opinion import Moment, Opinion
 from countermark.media import open_source
 from countermark.provenance import Clip, Maker, Sealed, Store, ensure_identity, keys_of, seal_clip
 from countermark.provenance.trust import context_for

@@ -64,10 +64,19 @@ def test_wilsons_interval_is_the_one_of_the_textbook():
 def test_the_detectors_bench_trains_and_prints_its_tables(capsys: pytest.CaptureFixture[str]):
     assert detect.main(["--small"]) == 0
     shown = capsys.readouterr().out
-    for title in ("what is fused", "within bands", "each generator", "real sources", "controls", "of decoding"):
+    for title in (
+        "what is fused",
+        "within bands",
+        "each generator",
+        "real sources",
+        "controls",
+        "spliced",
+        "of decoding",
+    ):
         assert title in shown
     rows = {_cells(line)[0] for line in shown.splitlines() if line.startswith("| ")}
     assert {"raw", "re1", "crf35", "half", "social", "fused", "16 fps"} <= rows
+    assert {"a generated clip in real footage", "scan, all layers", "scan, each of 4, workers: 2"} <= rows
     assert any(row.startswith("metadata only") for row in rows)
     assert any(row.startswith("marked against unmarked") for row in rows)
     assert any(row.startswith("shuffled labels") for row in rows)

@@ -301,6 +301,39 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(run, clip, write, tmp_path: 
     assert out.read_text().splitlines() == kept
 
 
+def test_a_report_is_written_whole_or_not_at_all(run, sealed: Path, clip, write, tmp_path: Path):
+    html = tmp_path / "report.html"
+    done = run("scan", sealed, "--html", html, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.objects[0]["verdict"] == "generated"
+    assert (done.objects[0]["rule"], done.objects[0]["because"]) == ("manifest", ["c2pa"])
+    page = html.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    (tmp_path / "junk.mp4").write_bytes(b"no video" * 50)
+    assert run("scan", tmp_path / "junk.mp4", "--html", html).code == 1
+    assert html.read_text(encoding="utf-8") == page, "a failed scan must leave the earlier report"
+    assert run("scan", tmp_path / "junk.mp4", "--html", tmp_path / "none.html").code == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "junk.mp4", "report.html"]
+    assert run("scan", sealed, "--html", html, "--fail-on", "generated").code == 4
+
+
+def test_a_report_is_of_one_file_and_never_takes_its_place(run, sealed: Path, clip, write, tmp_path: Path):
+    plain = write(tmp_path / "plain.mp4", clip(2, 96, 96))
+    before = plain.read_bytes()
+    for arguments, words in (
+        (["scan", sealed, plain, "--html", tmp_path / "r.html"], "one file, not 2"),
+        (["scan", plain, "--html", tmp_path / "r.html", "--out", tmp_path / "o.jsonl"], "not both"),
+        (["scan", plain, "--html", plain], "another file"),
+        (["scan", plain, "--html", tmp_path], "is a folder"),
+        (["scan", plain, "--html", tmp_path / "no" / "r.html"], "does not exist"),
+    ):
+        done = run(*arguments, "--json")
+        assert done.code == 2
+        assert words in done.error["message"]
+    assert plain.read_bytes() == before
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_a_file_name_that_is_no_text_is_printed(run, clip, write, tmp_path: Path):
     odd = tmp_path / os.fsdecode(b"caf\xe9.mp4")
     write(tmp_path / "a.mp4", clip(2, 96, 96)).rename(odd)

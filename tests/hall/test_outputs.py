@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from countermark.errors import OutputFailed, UsageError
-from countermark.outputs import LineFile, finished
+from countermark.outputs import LineFile, finished, write_whole
 
 LINE = '{"schema": 1, "n": 0}'
 
@@ -75,3 +75,21 @@ def test_a_mode_is_for_new_files(tmp_path: Path):
     with LineFile(tmp_path / "a.jsonl", 0o600) as file:
         file.write(json.dumps({"schema": 1}))
     assert (tmp_path / "a.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_whole_file_replaces_another_or_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "report.html"
+    target.write_text("old")
+    write_whole(target, "new: ü")
+    assert target.read_text(encoding="utf-8") == "new: ü"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr("countermark.outputs.os.fsync", full)
+    with pytest.raises(OutputFailed, match="the disk is full"):
+        write_whole(target, "newer")
+    assert target.read_text(encoding="utf-8") == "new: ü"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    with pytest.raises(OutputFailed, match="does not exist"):
+        write_whole(tmp_path / "no" / "report.html", "text")
