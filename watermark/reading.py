@@ -16,7 +16,7 @@ from countermark.watermark.code import likeliest
 from countermark.watermark.decoding import Word, word_of
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Residuals, level_of
-from countermark.watermark.search import LAST_ON_CANVAS, WINDOWS_RUNG, likeliest_window, search
+from countermark.watermark.search import WINDOWS_RUNG, likeliest_window, search
 from countermark.watermark.slices import Slices
 from countermark.watermark.stats import P_FALSE_ALARM, payload_p_value, presence_p_value
 from countermark.watermark.stretches import Stretch, stretches_of
@@ -190,9 +190,7 @@ def _read_part(residuals: Residuals, task: _Search, *, windows: int = 0) -> Read
     """Searches and decodes. ``windows``: among how many stretches of time these residuals were chosen, if they were;
     then only the canvas as it is is looked at, in rungs of its own."""
     best = Reading("none", None, 0.0, 1.0)
-    for candidate in search(residuals, task.key):
-        if candidate.rung > LAST_ON_CANVAS and (windows or not task.thorough):
-            break
+    for candidate in search(residuals, task.key, canvas_only=bool(windows) or not task.thorough):
         rung, places = candidate.rung, candidate.places
         if windows:
             rung, places = rung + WINDOWS_RUNG, places * windows

@@ -35,7 +35,7 @@ from countermark.watermark.carriers import CELL, PILOTS
 from countermark.watermark.keys import Key
 from countermark.watermark.maps import Maps, Residuals, level_of
 
-__all__ = ["LAST_ON_CANVAS", "WINDOWS_RUNG", "Candidate", "likeliest_window", "search"]
+__all__ = ["WINDOWS_RUNG", "Candidate", "likeliest_window", "search"]
 
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -47,7 +47,6 @@ SURE = 9.0  # rho after which no other place of a rung is looked at
 SPOTS = np.array([[x, y] for x in (-120, 120) for y in (-120, 120)], np.float32)  # of the lattice
 CLOSE = 8.0  # canvas pixels within which all spots of two places lie if a climb from both ends at the same
 PROMISING = 4.7  # rho below which a place is climbed no further
-LAST_ON_CANVAS = 1  # rungs up to this one look at the canvas as it is
 WINDOWS_RUNG = 8  # the rung of a chosen stretch: after all others
 LARGE, SMALL = 512, 256  # sides of the grids that are transformed; the small one holds what was not shrunk
 SLACK = 0.04  # share of the canvas by which a crop's shape may differ from what was cropped
@@ -75,8 +74,11 @@ class _Rung:
     crops: bool = False
 
 
-def search(residuals: Residuals, key: Key) -> Iterator[Candidate]:
-    """Candidates, rung by rung, best first within a rung; a rung is worked only when asked for."""
+def search(residuals: Residuals, key: Key, *, canvas_only: bool = False) -> Iterator[Candidate]:
+    """Candidates, rung by rung, best first within a rung; a rung is worked only when asked for.
+
+    ``canvas_only``: those of the canvas as it is alone.
+    """
     maps = residuals.whole(0)
     if maps is None:
         return
@@ -90,7 +92,7 @@ def search(residuals: Residuals, key: Key) -> Iterator[Candidate]:
         here, rho = climb(maps, bands, start, canvas, step=1.0)
         fixed = pilot_rho(maps, bands, here.snapped(start), canvas)
         yield Candidate(here, rho, fixed, 1, len(starts) * NEARBY)
-    for number, rung in enumerate(_rungs(), start=2):
+    for number, rung in enumerate(() if canvas_only else _rungs(), start=2):
         yield from _work(residuals, bands, rung, number)
 
 
