@@ -2,7 +2,9 @@
 
 The file's pictures are brought back onto the sealed ones, both lose what is common over a neighbourhood and are scaled
 to its contrast, so that light, gamma and overlays elsewhere do not matter, and the correlation of what both show is
-taken. An attacker who moves a mark to other content chooses the content; where the mark then lies says nothing of it.
+taken, of fine detail and of coarser shapes. An attacker who moves a mark to other content chooses the content; where
+the mark then lies says nothing of it. What carries a mark along is fine: the ghost of a steady picture's detail can
+come with it, its shapes cannot unless they are seen; so the lesser of both correlations counts.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ Matrix = npt.NDArray[np.float64]
 FINE: dict[str, Any] = {"side": 128, "step": 0.125, "most": 1200}
 ALIKE = 0.50  # agreement from which on the content is the same; docs/watermark.md has the distributions
 LEAST = 0.06  # share of what was sealed that a file must show to be compared with it
-AROUND = 4.0  # sigma of the neighbourhood, in pixels of a stored picture of 64 x 64
+# Of both scales: the sigma by which it is smoothed and that of the neighbourhood, in pixels of a picture of 64 x 64.
+SCALES = ((0.0, 4.0), (1.7, 7.0))
 FAINT = 3.0  # contrast, in 8-bit steps, below which it is not scaled up
 FLAT = 1.0  # rms of the detail, in 8-bit steps, below which a picture shows nothing to compare
 
@@ -46,15 +49,12 @@ def agreement(seen: Fingerprint, sealed: Fingerprint, reading: Reading) -> float
     shown, mask = _laid_back([seen.pictures[i] for i in chosen], seen, sealed, reading.alignment)
     if mask.mean() < LEAST:
         return None
-    seen_detail, seen_rms = _details(shown, mask)
-    kept_detail, kept_rms = _details(sealed.pictures, mask)
-    found = seen_detail @ kept_detail.T
-    found[:, kept_rms < FLAT] = 0.0
+    same, inverse, seen_rms, kept_rms = _compared(shown, sealed.pictures, mask)
     best: dict[int, list[tuple[float, float]]] = {}
-    for row, rms, index in zip(found, seen_rms, chosen, strict=True):
+    for row, opposite, rms, index in zip(same, inverse, seen_rms, chosen, strict=True):
         if rms < FLAT and (kept_rms < FLAT).any():
             continue  # plain here, plain there: nothing can be said
-        best.setdefault(int(seen.times[index] / sealed.step), []).append((float(row.max()), float(-row.min())))
+        best.setdefault(int(seen.times[index] / sealed.step), []).append((float(row.max()), float(opposite.max())))
     if not best:
         return None
     # a mark that was subtracted twice over reads as a negative on a picture that is none: the content's sign is its own
@@ -90,17 +90,43 @@ def _canvas_of(prints: Fingerprint) -> Matrix:
     return np.array([[x, 0, (x - wide) / 2], [0, y, (y - high) / 2], [0, 0, 1]], np.float64)
 
 
-def _details(pictures: Sequence[npt.NDArray[np.uint8] | Floats], mask: Floats) -> tuple[Floats, Floats]:
+def _compared(
+    shown: Sequence[Floats], kept: Sequence[npt.NDArray[np.uint8]], mask: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """How alike each picture shown and each one kept are, as they are and as negatives (shown x kept each): the lesser
+    correlation of both scales; and the rms of the fine detail of those shown and those kept."""
+    same, inverse = [], []
+    for smooth, around in reversed(SCALES):
+        seen_detail, seen_rms = _details(shown, mask, smooth, around)
+        kept_detail, kept_rms = _details(kept, mask, smooth, around)
+        found = seen_detail @ kept_detail.T
+        same.append(found)
+        inverse.append(-found)
+    plain = kept_rms < FLAT
+    least = [np.min(values, 0) for values in (same, inverse)]
+    for values in least:
+        values[:, plain] = 0.0
+    return least[0], least[1], seen_rms, kept_rms
+
+
+def _details(
+    pictures: Sequence[npt.NDArray[np.uint8] | Floats], mask: Floats, smooth: float, sigma: float
+) -> tuple[Floats, Floats]:
     """Of each picture: what it shows inside the mask beyond its neighbourhood, at unit norm, and that detail's rms."""
     import cv2
 
-    def around(image: Floats) -> Floats:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), AROUND) / weight, np.float32)
+    def blurred(image: Floats, by: float) -> Floats:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), by), np.float32)
 
-    weight = cv2.GaussianBlur(mask, (0, 0), AROUND) + np.float32(1e-6)
+    def around(image: Floats) -> Floats:
+        return np.asarray(blurred(image, sigma) / weight, np.float32)
+
+    weight = blurred(mask, sigma) + np.float32(1e-6)
     rows, rms = [], []
     for picture in pictures:
         image = np.asarray(picture, np.float32)
+        if smooth:
+            image = np.asarray(blurred(image * mask, smooth) / (blurred(mask, smooth) + 1e-6), np.float32)
         detail = (image - around(image * mask)) * mask
         rms.append(float(np.sqrt(np.sum(detail * detail) / mask.sum())))
         row = (detail / (np.sqrt(around(detail * detail)) + FAINT)).ravel()
