@@ -27,16 +27,21 @@ from countermark.torchvision_shim import mend_torchvision
 
 __all__ = ["DiffusersModel", "frames_of"]
 
-FPS = {  # frames per second that families were trained at, where the call takes none (model cards)
-    "Wan": 16.0,
-    "CogVideoX": 8.0,
-    "HunyuanVideo": 24.0,
-    "LTX": 24.0,
-    "Mochi": 30.0,
+FPS = {  # frames per second that families were trained at, where the call takes none (model cards, examples)
     "Allegro": 15.0,
-    "Latte": 8.0,
-    "Sana": 16.0,
     "AnimateDiff": 8.0,
+    "CogVideoX": 8.0,
+    "EasyAnimate": 8.0,
+    "Helios": 24.0,
+    "Hunyuan": 24.0,
+    "Kandinsky": 24.0,
+    "LTX": 24.0,
+    "Latte": 8.0,
+    "Mochi": 30.0,
+    "MotifVideo": 24.0,
+    "Sana": 16.0,
+    "SkyReels": 24.0,
+    "Wan": 16.0,
 }
 USUAL_FPS = 16.0
 Frames = npt.NDArray[np.uint8]
@@ -44,7 +49,9 @@ DEVICES = ("cuda", "mps", "cpu")
 OFFLOADS = ("none", "model", "sequential")
 COUNTS = ("num_frames", "video_length", "frames")  # how calls name their number of frames
 PICTURES = ("image", "cond_image")
-FROM_PICTURE = re.compile("ImageToVideo|Image2Video|I2V")  # classes that fail without a picture, whatever they declare
+FROM_PICTURE = re.compile(
+    "ImageToVideo|Image2Video|I2V|VideoToWorld"
+)  # classes that fail without a picture, whatever they declare
 
 
 class DiffusersModel:
@@ -60,6 +67,8 @@ class DiffusersModel:
         if "prompt" not in self._parameters or not self._parameters.keys() & set(COUNTS):
             raise ModelUnavailable(f"{name}: {self.version} is not a text-to-video pipeline")
         self.limits = limits_of(pipe)
+        if type(getattr(pipe, "vae", None)).__name__ == "AutoencoderKLAllegro":
+            pipe.vae.enable_tiling()  # it decodes only in tiles, and fails without
 
     @classmethod
     def load(
@@ -115,10 +124,14 @@ class DiffusersModel:
             "generator": torch.Generator("cpu").manual_seed(request.seed),
         }
         self._give(given, "negative", self._negative(request), "negative_prompt")
+        if self.limits.name.startswith("EasyAnimate"):
+            given.setdefault("negative_prompt", "")  # it trips over its own default of None
         self._give(given, "steps", request.steps, "num_inference_steps")
         if request.size is not None:
             self._give(given, "size", request.size[0], "width")
             self._give(given, "size", request.size[1], "height")
+            if self._takes("use_resolution_binning"):  # Sana would make the nearest of its own sizes, and resize
+                given["use_resolution_binning"] = False
         self._give(given, "frames", count, *COUNTS)
         if self._takes("frame_rate", "fps"):
             self._give(given, "fps", request.fps, "frame_rate", "fps")
@@ -133,15 +146,17 @@ class DiffusersModel:
 
     def check(self, given: Mapping[str, Any]) -> None:
         """Raises UsageError where a call of the pipeline with these arguments would miss one, or round one."""
-        if self._takes("image") and "image" not in given and (
-            self._parameters["image"].default is inspect.Parameter.empty or FROM_PICTURE.search(self.limits.name)
+        if (
+            self._takes("image")
+            and "image" not in given
+            and (self._parameters["image"].default is inspect.Parameter.empty or FROM_PICTURE.search(self.limits.name))
         ):
             raise UsageError(f"{self.version} needs an image to start from")
         for name, parameter in self._parameters.items():
             named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             if named and parameter.default is parameter.empty and name not in given:
                 raise UsageError(f"{self.version} needs {name}, which no option gives")
-        self.limits.check_size((given.get("width"), given.get("height")))
+        self.limits.check_size(given.get("width"), given.get("height"))
         for name in COUNTS:
             if isinstance(given.get(name), int):
                 self.limits.check_frames(given[name])
@@ -228,9 +243,9 @@ class DiffusersModel:
                 if hasattr(self.pipe, "set_progress_bar_config"):
                     self.pipe.set_progress_bar_config(disable=True)
                 return self.pipe(**given)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise UsageError(f"{self.version} refuses: {first_line(error)}") from None
-        except RuntimeError as error:  # out of memory, shapes that do not fit
+        except Exception as error:  # out of memory, shapes that do not fit, parts that are missing
             raise ModelUnavailable(f"{self.version} failed: {first_line(error)}") from None
 
     def _surprises(self, given: dict[str, Any], output: Any, frames: Frames) -> Iterator[str]:
@@ -302,6 +317,8 @@ def frames_of(output: Any) -> list[npt.NDArray[np.uint8]]:
         if array.ndim != 4 or array.shape[-1] != 3:
             raise UsageError(f"the pipeline's frames have the unexpected shape {array.shape}")
         if array.dtype != np.uint8:
+            if np.isnan(array).all():
+                raise ModelUnavailable("the pipeline's frames hold no numbers (NaN): another dtype or size may help")
             array = np.nan_to_num(np.clip(array, 0.0, 1.0) * 255.0).round().astype(np.uint8)
         clips.append(np.ascontiguousarray(array))
     return clips

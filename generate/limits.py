@@ -1,7 +1,8 @@
 """Which sizes and frame counts a pipeline of diffusers makes exactly, told by the pipeline itself.
 
-Pipelines round what does not fit, mostly without a word. What fits follows from three things that each of them carries:
-the compression of its VAE, the patches of its transformer, and the divisor that its own check of inputs asks for.
+Pipelines round what does not fit, mostly without a word. What fits follows from things that each of them carries: the
+compression (or the tiles) of its VAE, the patches of its transformer, and the divisor that its own check of inputs
+asks for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from countermark.errors import UsageError
 
-__all__ = ["Limits", "limits_of"]
+__all__ = ["Limits", "Steps", "limits_of"]
 
 SPACE = ("vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_spatial_scale_factor", "vae_scale_factor")
 TIME = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio", "vae_temporal_scale_factor")
@@ -23,78 +24,80 @@ CHUNK = "num_latent_frames_per_chunk"  # how Helios, which makes a video chunk b
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a pipeline called ``name`` makes: widths and heights in steps, and counts of frames.
+class Steps:
+    """The numbers ``first``, ``first + step``, ``first + 2 step`` ...; ``first`` alone where ``step`` is 0."""
 
-    ``width``, ``height``: pixels that sides must be multiples of. ``ratio``: how many frames its VAE makes one of.
-    ``opening``: how many of them stand for themselves at the beginning (1: counts are k ratio + 1; 0: k ratio).
-    ``chunk``: frames that are made at once, 0 for all.
+    first: int = 1
+    step: int = 1
+
+    def nearest(self, number: float) -> int:
+        """The nearest of them; the greater of two."""
+        steps = math.floor((number - self.first) / self.step + 0.5) if self.step else 0
+        return self.first + max(0, steps) * self.step
+
+    def below(self, number: int) -> int:
+        """The greatest of them that is not greater than ``number``."""
+        return self.nearest(number) - (self.step if self.nearest(number) > number else 0)
+
+    def __str__(self) -> str:
+        if self.first == self.step:
+            return f"multiples of {self.step}"
+        return f"{self.step}k + {self.first}" if self.step else f"{self.first} alone"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a pipeline called ``name`` makes: widths and heights in pixels, and counts of frames.
+
+    ``chunk``: frames that are made at once, where a video is made of several chunks, else 0.
     """
 
     name: str
-    width: int = 1
-    height: int = 1
-    ratio: int = 1
-    opening: int = 1
+    width: Steps = Steps()
+    height: Steps = Steps()
+    frames: Steps = Steps()
     chunk: int = 0
 
-    def check_size(self, size: tuple[int | None, int | None]) -> None:
-        """Raises UsageError, with the nearest size, for one (width, height in pixels) that would be rounded."""
-        nearest = [
-            side and max(1, round(side / step)) * step
-            for side, step in zip(size, (self.width, self.height), strict=True)
-        ]
-        if nearest != list(size):
-            wanted, given = ("x".join(str(side or "any") for side in sides) for sides in (nearest, size))
-            raise UsageError(f"{self.name} cannot make {given}: {self._sides()}; the nearest is {wanted}")
+    def check_size(self, width: int | None, height: int | None) -> None:
+        """Raises UsageError, with the nearest size, for one that would be rounded; None is the pipeline's own."""
+        near = (width and self.width.nearest(width), height and self.height.nearest(height))
+        if near != (width, height):
+            given, nearest = (f"{wide or 'any'}x{high or 'any'}" for wide, high in ((width, height), near))
+            sides = f"widths are {self.width}, heights {self.height}"
+            if self.width == self.height:
+                sides = f"sides are {self.width}"
+            raise UsageError(f"{self.name} cannot make {given}: {sides}; the nearest is {nearest}")
 
     def check_frames(self, count: int) -> None:
         """Raises UsageError, with the nearest count, for one that would be rounded."""
         if self.nearest(count) != count:
-            raise UsageError(
-                f"{self.name} cannot make {count} frames{self._counts()}; the nearest is {self.nearest(count)}"
-            )
+            counts = f"whole chunks of {self.chunk}" if self.chunk else str(self.frames)
+            near = self.nearest(count)
+            raise UsageError(f"{self.name} cannot make {count} frames: counts are {counts}; the nearest is {near}")
 
     def nearest(self, count: float) -> int:
         """The count of frames nearest to ``count`` that the pipeline makes exactly; the greater of two."""
-        low = max(1, int(count))
-        reach = max(self.ratio, self.chunk)
-        counts = {self._made(near) for near in range(max(1, low - reach), low + reach + 1)}
-        return min(counts, key=lambda made: (abs(made - count), -made))
-
-    def _made(self, count: int) -> int:
-        """How many frames come of asking for ``count``."""
-        if self.chunk:
-            count = math.ceil(count / self.chunk) * self.chunk
-        return max(self.opening or self.ratio, (count - self.opening) // self.ratio * self.ratio + self.opening)
-
-    def _sides(self) -> str:
-        if self.width == self.height:
-            return f"sides are multiples of {self.width}"
-        return f"widths are multiples of {self.width}, heights of {self.height}"
-
-    def _counts(self) -> str:
-        if self.chunk:
-            return f" (it makes {self.chunk} at once)"
-        return f" (it makes {self.ratio}k{f' + {self.opening}' if self.opening else ''})"
+        if not self.chunk:
+            return self.frames.nearest(count)
+        about = max(1, round(count / self.chunk))
+        counts = [self.frames.below(self.chunk * chunks) for chunks in (about + 1, about, max(1, about - 1))]
+        return min(counts, key=lambda made: abs(made - count))
 
 
 def limits_of(pipe: Any) -> Limits:
     """What a pipeline makes without rounding; no limits where it says nothing of itself."""
     name = type(pipe).__name__
+    vae = getattr(pipe, "vae", None)
+    if type(vae).__name__ == "AutoencoderKLAllegro":  # decodes in whole tiles alone, and leaves the rest black
+        frames, height, width = (Steps(*tile) for tile in zip(vae.kernel, vae.stride, strict=True))
+        return Limits(name, width, height, frames)
     space, ratio = _first(pipe, SPACE), _first(pipe, TIME)
-    high, wide = _patch(pipe)
     asked = _divisor(pipe)
+    height, width = (Steps(side, side) for side in (math.lcm(space * patch, asked) for patch in _patch(pipe)))
+    only = getattr(getattr(getattr(pipe, "transformer", None), "config", None), "video_length", None)
     chunk = inspect.signature(pipe.__call__).parameters.get(CHUNK)
-    return Limits(
-        name,
-        math.lcm(space * wide, asked),
-        math.lcm(space * high, asked),
-        ratio,
-        # Allegro compresses its first frame with the others, which nothing in its configuration tells
-        opening=0 if name.startswith("Allegro") else 1,
-        chunk=(chunk.default - 1) * ratio + 1 if chunk is not None else 0,
-    )
+    made = (chunk.default - 1) * ratio + 1 if chunk is not None else 0
+    return Limits(name, width, height, Steps(only, 0) if only else Steps(1, ratio), made)
 
 
 def _first(pipe: Any, names: tuple[str, ...]) -> int:
@@ -114,7 +117,7 @@ def _patch(pipe: Any) -> tuple[int, int]:
 
 
 def _divisor(pipe: Any) -> int:
-    """What sides must be divisible by, as the pipeline's own check says of a size of 1 x 1 pixels; 1 if it is silent."""
+    """What sides must be divisible by, as the pipeline's own check says of 1 x 1 pixels; 1 where it is silent."""
     check = getattr(pipe, "check_inputs", None)
     if check is None:
         return 1
