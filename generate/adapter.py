@@ -209,7 +209,7 @@ class DiffusersModel:
     @contextlib.contextmanager
     def _guided(self, guidance: float | None, given: dict[str, Any]) -> Iterator[None]:
         """Sets the guidance scale of a call, or of the guider where the pipeline has one of these instead."""
-        guider = getattr(self.pipe, "guider", None)
+        guider: Any = getattr(self.pipe, "guider", None)
         if guidance is None or self._takes("guidance_scale") or not hasattr(guider, "guidance_scale"):
             self._give(given, "guidance", guidance, "guidance_scale")
             yield

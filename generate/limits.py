@@ -87,7 +87,7 @@ class Limits:
 def limits_of(pipe: Any) -> Limits:
     """What a pipeline makes without rounding; no limits where it says nothing of itself."""
     name = type(pipe).__name__
-    vae = getattr(pipe, "vae", None)
+    vae: Any = getattr(pipe, "vae", None)
     if type(vae).__name__ == "AutoencoderKLAllegro":  # decodes in whole tiles alone, and leaves the rest black
         frames, height, width = (Steps(*tile) for tile in zip(vae.kernel, vae.stride, strict=True))
         return Limits(name, width, height, frames)

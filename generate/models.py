@@ -48,6 +48,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.style is not None and self.style not in STYLES:
             raise UsageError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
+        if not 0 <= self.seed < 1 << 63:
+            raise UsageError("seed must be between 0 and 2^63 - 1")
         if self.seconds is not None and not 0 < self.seconds <= 600:
             raise UsageError("seconds must be more than 0 and at most 600")
         if self.frames is not None and not 1 <= self.frames <= 10_000:
