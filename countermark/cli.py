@@ -1,7 +1,7 @@
 """The command line: each command is a thin shell over a public function.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by moderation, 4 ``scan --fail-on`` found, 130 interrupted. Errors
-are one line on stderr; with ``--json`` also ``{"error": {"type", "message"}}`` on stdout.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by moderation, 4 ``scan --fail-on`` found, 130 interrupted.
+Errors are one line on stderr; with ``--json`` also ``{"error": {"type", "message"}}`` on stdout.
 """
 
 from __future__ import annotations
