@@ -13,19 +13,16 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from countermark.errors import ModelUnavailable, UsageError
+from countermark.generate.exchange import Frames, frames_of, picture_of
 from countermark.generate.limits import limits_of
 from countermark.generate.models import Request, Result
 from countermark.hub import best_device, first_line, quiet
 from countermark.torchvision_shim import mend_torchvision
 
-__all__ = ["DiffusersModel", "frames_of"]
+__all__ = ["DiffusersModel"]
 
 FPS = {  # frames per second that families were trained at, where the call takes none (model cards, examples)
     "Allegro": 15.0,
@@ -44,7 +41,6 @@ FPS = {  # frames per second that families were trained at, where the call takes
     "Wan": 16.0,
 }
 USUAL_FPS = 16.0
-Frames = npt.NDArray[np.uint8]
 DEVICES = ("cuda", "mps", "cpu")
 OFFLOADS = ("none", "model", "sequential")
 COUNTS = ("num_frames", "video_length", "frames")  # how calls name their number of frames
@@ -135,7 +131,7 @@ class DiffusersModel:
         self._give(given, "frames", count, *COUNTS)
         if self._takes("frame_rate", "fps"):
             self._give(given, "fps", request.fps, "frame_rate", "fps")
-        self._give(given, "image", _picture(request.image), *PICTURES)
+        self._give(given, "image", picture_of(request.image), *PICTURES)
         if "output_type" in self._parameters:
             given["output_type"] = "np"
         self.check(given)
@@ -297,41 +293,3 @@ def _device(name: str | None) -> str:
     if int(number or 0) >= there:
         raise UsageError(f"the device {device} is not there; this machine has {best_device()}")
     return device
-
-
-def frames_of(output: Any) -> list[npt.NDArray[np.uint8]]:
-    """The clips of a pipeline's output: each uint8, T x H x W x 3, RGB.
-
-    Takes what diffusers gives back: arrays or tensors in 0..1 (B x T x H x W x C or B x T x C x H x W), or PIL images.
-    """
-    videos = output[0] if isinstance(output, tuple) else getattr(output, "frames", None)
-    if videos is None:
-        videos = getattr(output, "videos", None)
-    if videos is None:
-        raise UsageError("the pipeline's output holds no frames")
-    clips = []
-    for video in videos:
-        array = video.float().cpu().numpy() if hasattr(video, "cpu") else np.stack([np.asarray(f) for f in video])
-        if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
-            array = array.transpose(0, 2, 3, 1)
-        if array.ndim != 4 or array.shape[-1] != 3:
-            raise UsageError(f"the pipeline's frames have the unexpected shape {array.shape}")
-        if array.dtype != np.uint8:
-            if np.isnan(array).all():
-                raise ModelUnavailable("the pipeline's frames hold no numbers (NaN): another dtype or size may help")
-            array = np.nan_to_num(np.clip(array, 0.0, 1.0) * 255.0).round().astype(np.uint8)
-        clips.append(np.ascontiguousarray(array))
-    return clips
-
-
-def _picture(path: Path | None) -> Any:
-    """A picture in RGB, upright as it is meant to be seen; None for none."""
-    if path is None:
-        return None
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"the image {path} cannot be read: {first_line(error)}") from None

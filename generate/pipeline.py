@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import ModelUnavailable, PromptRefused, UnsafeOutput, UsageError
-from countermark.generate.adapter import DiffusersModel, frames_of
+from countermark.generate.adapter import DiffusersModel
+from countermark.generate.exchange import frames_of
 from countermark.generate.models import Request, VideoModel, load_model
 from countermark.moderation import Moderator, moderator_of
 from countermark.moderation.frames import FrameModel, check_frames, load_frame_model

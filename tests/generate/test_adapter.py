@@ -5,7 +5,7 @@ import pytest
 
 from countermark.errors import ModelUnavailable, UsageError
 from countermark.generate import Request, load_model
-from countermark.generate.adapter import frames_of
+from countermark.generate.exchange import frames_of
 from countermark.generate.limits import Limits, Steps
 
 
