@@ -17,7 +17,7 @@ from typing import Any
 
 from countermark.errors import ModelUnavailable, UsageError
 from countermark.generate.exchange import Frames, frames_of, picture_of
-from countermark.generate.limits import limits_of
+from countermark.generate.limits import COUNTS, limits_of
 from countermark.generate.models import Request, Result
 from countermark.hub import best_device, first_line, quiet
 from countermark.torchvision_shim import mend_torchvision
@@ -43,7 +43,6 @@ FPS = {  # frames per second that families were trained at, where the call takes
 USUAL_FPS = 16.0
 DEVICES = ("cuda", "mps", "cpu")
 OFFLOADS = ("none", "model", "sequential")
-COUNTS = ("num_frames", "video_length", "frames")  # how calls name their number of frames
 PICTURES = ("image", "cond_image")
 FROM_PICTURE = re.compile(
     "ImageToVideo|Image2Video|I2V|VideoToWorld"
@@ -134,14 +133,15 @@ class DiffusersModel:
         self._give(given, "image", picture_of(request.image), *PICTURES)
         if "output_type" in self._parameters:
             given["output_type"] = "np"
-        self.check(given)
+        self._check_whole(given)
+        self.limits.check(given)
         with self._guided(request.guidance, given), self._watched(request, given):
             output = self._run(given)
         frames = frames_of(output)[0]
         return Result(frames, fps, (*warnings, *self._surprises(given, output, frames)))
 
-    def check(self, given: Mapping[str, Any]) -> None:
-        """Raises UsageError where a call of the pipeline with these arguments would miss one, or round one."""
+    def _check_whole(self, given: Mapping[str, Any]) -> None:
+        """Raises UsageError where a call of the pipeline with these arguments would miss one."""
         if (
             self._takes("image")
             and "image" not in given
@@ -152,10 +152,6 @@ class DiffusersModel:
             named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             if named and parameter.default is parameter.empty and name not in given:
                 raise UsageError(f"{self.version} needs {name}, which no option gives")
-        self.limits.check_size(given.get("width"), given.get("height"))
-        for name in COUNTS:
-            if isinstance(given.get(name), int):
-                self.limits.check_frames(given[name])
 
     @property
     def usual_fps(self) -> float:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import inspect
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from countermark.errors import UsageError
 
-__all__ = ["Limits", "Steps", "limits_of"]
+__all__ = ["COUNTS", "Limits", "Steps", "limits_of"]
 
+COUNTS = ("num_frames", "video_length", "frames")  # how calls name their number of frames
 SPACE = ("vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_spatial_scale_factor", "vae_scale_factor")
 TIME = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio", "vae_temporal_scale_factor")
 DIVISOR = re.compile(r"divisible by\D*(\d+)")
@@ -57,6 +59,13 @@ class Limits:
     height: Steps = Steps()
     frames: Steps = Steps()
     chunk: int = 0
+
+    def check(self, call: Mapping[str, Any]) -> None:
+        """Raises UsageError, with the nearest value, where a call with these arguments would be rounded."""
+        self.check_size(call.get("width"), call.get("height"))
+        for name in COUNTS:
+            if isinstance(call.get(name), int):
+                self.check_frames(call[name])
 
     def check_size(self, width: int | None, height: int | None) -> None:
         """Raises UsageError, with the nearest size, for one that would be rounded; None is the pipeline's own."""

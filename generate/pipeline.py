@@ -123,7 +123,7 @@ def protect(pipe: Any, *, settings: Settings | None = None) -> Callable[..., lis
             raise UsageError("a protected pipeline gives sealed videos, never latents")
         gate = Gate(chosen, "protect")
         gate.admit(texts)
-        model.check(bound)
+        model.limits.check(bound)
         given = pipe(*args, **kwargs)
         rate = bound.get("frame_rate") or bound.get("fps")
         fps = float(rate) if rate else model.usual_fps

@@ -236,8 +236,11 @@ def _interrupted(arguments: list[str], *awaited: bytes) -> tuple[int, str]:
 
     master, slave = os.openpty()
     termios.tcsetwinsize(slave, (24, 100))  # a bar has no room on a terminal without a size
+    # a shell may start its background jobs, and so these tests, with SIGINT ignored
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script += "from countermark.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-m", "countermark.cli", "generate", *arguments],
+        [sys.executable, "-c", script, "generate", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
