@@ -142,11 +142,9 @@ class DiffusersModel:
 
     def _check_whole(self, given: Mapping[str, Any]) -> None:
         """Raises UsageError where a call of the pipeline with these arguments would miss one."""
-        if (
-            self._takes("image")
-            and "image" not in given
-            and (self._parameters["image"].default is inspect.Parameter.empty or FROM_PICTURE.search(self.limits.name))
-        ):
+        picture = self._parameters.get("image")
+        starts = picture is not None and (picture.default is picture.empty or FROM_PICTURE.search(self.limits.name))
+        if starts and "image" not in given:
             raise UsageError(f"{self.version} needs an image to start from")
         for name, parameter in self._parameters.items():
             named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
