@@ -127,7 +127,7 @@ class DiffusersModel:
             self._give(given, "size", request.size[1], "height")
             if self._takes("use_resolution_binning"):  # Sana would make the nearest of its own sizes, and resize
                 given["use_resolution_binning"] = False
-        self._give(given, "frames", count, *COUNTS)
+        self._give(given, "frames", None if count is None else count + self.limits.cut, *COUNTS)
         if self._takes("frame_rate", "fps"):
             self._give(given, "fps", request.fps, "frame_rate", "fps")
         self._give(given, "image", picture_of(request.image), *PICTURES)
@@ -241,8 +241,9 @@ class DiffusersModel:
     def _surprises(self, given: dict[str, Any], output: Any, frames: Frames) -> Iterator[str]:
         """Where the outcome is not what was asked for, or not all that was made."""
         name = self._takes(*COUNTS)
-        if name in given and len(frames) != given[name]:
-            yield f"{self.version} made {len(frames)} frames, not the {given[name]} asked for"
+        count = given[name] - self.limits.cut if name in given else len(frames)
+        if len(frames) != count:
+            yield f"{self.version} made {len(frames)} frames, not the {count} asked for"
         sides = (given.get("width", frames.shape[2]), given.get("height", frames.shape[1]))
         if sides != (frames.shape[2], frames.shape[1]):
             yield f"{self.version} made {frames.shape[2]}x{frames.shape[1]}, not the {sides[0]}x{sides[1]} asked for"

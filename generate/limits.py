@@ -51,7 +51,8 @@ class Steps:
 class Limits:
     """What a pipeline called ``name`` makes: widths and heights in pixels, and counts of frames.
 
-    ``chunk``: frames that are made at once, where a video is made of several chunks, else 0.
+    ``chunk``: frames that are made at once, where a video is made of several chunks, else 0. ``cut``: frames at the
+    beginning that are made and thrown away.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Limits:
     height: Steps = Steps()
     frames: Steps = Steps()
     chunk: int = 0
+    cut: int = 0
 
     def check(self, call: Mapping[str, Any]) -> None:
         """Raises UsageError, with the nearest value, where a call with these arguments would be rounded."""
@@ -103,10 +105,12 @@ def limits_of(pipe: Any) -> Limits:
     space, ratio = _first(pipe, SPACE), _first(pipe, TIME)
     asked = _divisor(pipe)
     height, width = (Steps(side, side) for side in (math.lcm(space * patch, asked) for patch in _patch(pipe)))
-    only = getattr(getattr(getattr(pipe, "transformer", None), "config", None), "video_length", None)
+    config: Any = getattr(getattr(pipe, "transformer", None), "config", None)
+    only = getattr(config, "video_length", None)
+    held = name == "HunyuanVideoImageToVideoPipeline" and config.image_condition_type == "latent_concat"
     chunk = inspect.signature(pipe.__call__).parameters.get(CHUNK)
     made = (chunk.default - 1) * ratio + 1 if chunk is not None else 0
-    return Limits(name, width, height, Steps(only, 0) if only else Steps(1, ratio), made)
+    return Limits(name, width, height, Steps(only, 0) if only else Steps(1, ratio), made, ratio if held else 0)
 
 
 def _first(pipe: Any, names: tuple[str, ...]) -> int:

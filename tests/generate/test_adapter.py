@@ -27,6 +27,13 @@ def test_a_length_becomes_the_nearest_count_and_is_told_where_it_differs(wan: Pa
     assert told.warnings == ("WanPipeline makes 9 frames, which at 7 a second last 1.29 s",)
 
 
+def test_what_is_rounded_all_the_same_is_told(wan: Path):
+    model = load_model(str(wan), device="cpu")
+    model.limits = Limits("a pipeline that says nothing of itself")
+    result = model.generate(Request("x", frames=10, size=(64, 64), steps=1))
+    assert result.warnings == ("WanPipeline made 9 frames, not the 10 asked for",)
+
+
 def test_limits_name_the_nearest():
     four = Steps(1, 4)
     assert [four.nearest(n) for n in (0.2, 1, 2, 3, 4, 5, 7, 9.6)] == [1, 1, 1, 5, 5, 5, 9, 9]
