@@ -1,7 +1,7 @@
 """The command line: each command is a thin shell over a public function.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by moderation, 4 ``scan --fail-on`` found. Errors are one line on
-stderr; with ``--json`` also ``{"error": {"type", "message"}}`` on stdout.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by moderation, 4 ``scan --fail-on`` found, 130 interrupted.
+Errors are one line on stderr; with ``--json`` also ``{"error": {"type", "message"}}`` on stdout.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ app = typer.Typer(
 keys_app = typer.Typer(no_args_is_help=True, help="The watermark key and the signing identity.", rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
 
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 Json = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")]
 
 
@@ -39,12 +40,15 @@ def main() -> None:
     """
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper here; file names need not be text
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:  # newer typers turn an interrupt into its exit code themselves
+            raise KeyboardInterrupt
+        sys.exit(code)
     except CountermarkError as error:
         _leave(error)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -90,10 +94,20 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What the video shows.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The mp4 to write.", show_default=False)] = None,
+    prompt: Annotated[str | None, typer.Argument(help="What the video shows.", show_default=False)] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The mp4 to write; with --prompts the folder.", show_default=False),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Plain lines, or JSON lines with a prompt; a rerun goes on.", show_default=False),
+    ] = None,
     model: Annotated[str, typer.Option(help="embedded, or a diffusers pipeline: a folder or a hub id.")] = "embedded",
     seconds: Annotated[float | None, typer.Option(help="Length of the video.", show_default=False)] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Exact number of frames, for a diffusers pipeline.", show_default=False)
+    ] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.", show_default=False)] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.", show_default=False)] = None,
@@ -104,34 +118,95 @@ def generate(
     image: Annotated[Path | None, typer.Option(help="A picture to start from.", show_default=False)] = None,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu.", show_default=False)] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16.", show_default=False)] = None,
+    offload: Annotated[
+        str | None,
+        typer.Option(help="none, model or sequential: what waits in main memory, not on the GPU.", show_default=False),
+    ] = None,
+    fail_on: Annotated[str, typer.Option(help="With --prompts, leave with 3 on refuse, review (either) or never.")] = (
+        "refuse"
+    ),
     noise_mark: Annotated[
         bool, typer.Option("--noise-mark", help="Mark the initial noise too, for slow forensic reading.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Generate a video from a prompt: moderated, watermarked, signed and stored."""
-    pixels = _size(size)
+    """Generate a video from a prompt, or one from each line of a file: moderated, watermarked, signed and stored."""
+    options: dict[str, Any] = {
+        "seconds": seconds,
+        "frames": frames,
+        "size": _size(size),
+        "fps": fps,
+        "steps": steps,
+        "guidance": guidance,
+        "style": style,
+        "negative": negative,
+        "image": image,
+    }
+    place: dict[str, Any] = {"device": device, "dtype": dtype, "offload": offload}
+    if (prompt is None) == (prompts is None):
+        raise UsageError("give a prompt, or --prompts and a file of them")
+    if prompts is not None:
+        _generate_all(prompts, output, fail_on, model, place, seed, noise_mark, options, as_json)
     from countermark.generate import generate as run
 
-    sealed = run(
-        prompt,
-        output,
-        model=model,
-        seconds=seconds,
-        size=pixels,
-        fps=fps,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        style=style,
-        negative=negative,
-        image=image,
-        device=device,
-        dtype=dtype,
-        noise_mark=noise_mark,
-        progress=True,
-    )
+    sealed = run(prompt or "", output, model=model, seed=seed, noise_mark=noise_mark, progress=True, **place, **options)
     _show_sealed(sealed, as_json)
+
+
+def _generate_all(
+    source: Path,
+    folder: Path | None,
+    fail_on: str,
+    model: str,
+    place: dict[str, Any],
+    seed: int | None,
+    noise_mark: bool,
+    options: dict[str, Any],
+    as_json: bool,
+) -> NoReturn:
+    from tqdm import tqdm
+
+    from countermark.generate import Batch, Request, load_model
+    from countermark.moderation.lines import FAIL_ON, Tally
+
+    if fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on takes one of {', '.join(FAIL_ON)}, not {fail_on!r}")
+    if folder is None:
+        raise UsageError("--prompts needs a folder for the videos: -o DIR")
+    tally = Tally()
+    with _lines(None, source) as stream:
+        batch = Batch(
+            stream,
+            folder,
+            Request("", seed=seed or 0, **options),
+            lambda: load_model(model, **place),
+            seed=seed,
+            noise_mark=noise_mark,
+            progress=True,
+        )
+    for entry in batch.earlier:
+        tally.add(_action(entry))
+    with tqdm(desc="videos", unit="video", total=len(batch), initial=tally.lines, disable=None, leave=False) as bar:
+        for entry, sealed in batch.run():
+            tally.add(_action(entry))
+            bar.update()
+            with bar.external_write_mode():
+                if sealed is not None and not as_json:
+                    _show_sealed(sealed, as_json)
+                elif sealed is None:
+                    _complain(f"prompt {entry['number']}: {entry['error']['message']}")
+                if as_json:
+                    _print(entry)
+    sys.exit(1 if tally.bad else 3 if tally.fails(fail_on) else 0)
+
+
+def _action(entry: dict[str, Any]) -> str | None:
+    """What moderation did with a prompt of a batch; None where something else went wrong."""
+    if "error" in entry:
+        from countermark.generate.batch import REFUSALS
+
+        return "refuse" if entry["error"].get("type") in REFUSALS else None
+    return "review" if any(warning.startswith("for review") for warning in entry["warnings"]) else "allow"
 
 
 @app.command()

@@ -27,7 +27,8 @@ class Request:
     ``seconds``, ``fps`` (frames per second), ``size`` (width, height in pixels), ``steps``, ``guidance``: as in
     diffusers. ``image``: a picture to start from. ``on_step`` is called after each denoising step with the number
     of steps in all. ``noise_key``: a key to mark the initial noise with (:mod:`countermark.generate.noise_mark`), for
-    models that say ``marks_noise = True``.
+    models that say ``marks_noise = True``. ``frames``: their exact number, instead of ``seconds``, for models that say
+    ``counts_frames = True``.
     """
 
     prompt: str
@@ -42,12 +43,19 @@ class Request:
     image: Path | None = None
     on_step: Callable[[int], object] = field(default=lambda total: None)
     noise_key: Key | None = None
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.style is not None and self.style not in STYLES:
             raise UsageError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
+        if not 0 <= self.seed < 1 << 63:
+            raise UsageError("seed must be between 0 and 2^63 - 1")
         if self.seconds is not None and not 0 < self.seconds <= 600:
             raise UsageError("seconds must be more than 0 and at most 600")
+        if self.frames is not None and not 1 <= self.frames <= 10_000:
+            raise UsageError("frames must be between 1 and 10000")
+        if self.frames is not None and self.seconds is not None:
+            raise UsageError("give seconds or frames, not both")
         if self.fps is not None and not 1 <= self.fps <= 120:
             raise UsageError("fps must be between 1 and 120")
         if self.steps is not None and not 1 <= self.steps <= 1000:
@@ -77,15 +85,20 @@ class VideoModel(Protocol):
         ...
 
 
-def load_model(name: str, *, device: str | None = None, dtype: str | None = None) -> VideoModel:
+def load_model(
+    name: str, *, device: str | None = None, dtype: str | None = None, offload: str | None = None
+) -> VideoModel:
     """The embedded model (``embedded``), or a diffusers pipeline by folder or hub id.
 
-    Raises ModelUnavailable for what cannot be loaded.
+    ``device``, ``dtype``, ``offload``: as :meth:`.adapter.DiffusersModel.load` has them. Raises ModelUnavailable for
+    what cannot be loaded, and UsageError for a device that is not there.
     """
     if name == "embedded":
+        if offload not in (None, "none"):
+            raise UsageError("the embedded model is small and takes no offload")
         from countermark.generate.embedded import EmbeddedModel
 
         return EmbeddedModel()
     from countermark.generate.adapter import DiffusersModel
 
-    return DiffusersModel.load(name, device=device, dtype=dtype)
+    return DiffusersModel.load(name, device=device, dtype=dtype, offload=offload)

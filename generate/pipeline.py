@@ -11,7 +11,8 @@ import inspect
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.errors import ModelUnavailable, PromptRefused, UnsafeOutput, UsageError
-from countermark.generate.adapter import DiffusersModel, frames_of
+from countermark.generate.adapter import DiffusersModel
+from countermark.generate.exchange import frames_of
 from countermark.generate.models import Request, VideoModel, load_model
 from countermark.moderation import Moderator, moderator_of
 from countermark.moderation.frames import FrameModel, check_frames, load_frame_model
 from countermark.provenance import Clip, Maker, Sealed, keys_of, seal_clip
 from countermark.settings import Settings, load_settings
 
-__all__ = ["generate", "protect"]
+__all__ = ["Gate", "generate", "produce", "protect", "slug"]
 
 UNCHECKED = (
     "the finished frames were not checked: pip install 'countermark[safety]', or set frames = \"off\" in [moderation]"
@@ -47,8 +49,10 @@ def generate(
     style: str | None = None,
     negative: str | None = None,
     image: str | Path | None = None,
+    frames: int | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    offload: str | None = None,
     noise_mark: bool = False,
     settings: Settings | None = None,
     progress: bool = False,
@@ -56,47 +60,44 @@ def generate(
     """Generates a video, marks and signs it, and writes it to ``output`` (an mp4; named after the prompt if None).
 
     ``seconds`` and ``fps`` (frames per second), ``size`` (width, height in pixels), ``steps``, ``guidance`` and
-    ``negative`` as in diffusers; ``seed`` is drawn when None, and reported. ``noise_mark``: mark the initial noise
-    too, under the watermark key (:mod:`countermark.generate.noise_mark`). Raises PromptRefused before anything is
-    generated, and UnsafeOutput, with nothing written, when the finished frames are refused; UsageError,
-    ModelUnavailable, SealFailed and the others of :mod:`countermark.errors`.
+    ``negative`` as in diffusers; ``seed`` is drawn when None, and reported. ``frames``: their exact number instead of
+    ``seconds``, for a diffusers pipeline. ``device``, ``dtype``, ``offload``: where and how a diffusers pipeline runs
+    (:meth:`.adapter.DiffusersModel.load`). ``noise_mark``: mark the initial noise too, under the watermark key
+    (:mod:`countermark.generate.noise_mark`). Raises PromptRefused before anything is generated, and UnsafeOutput, with
+    nothing written, when the finished frames are refused; UsageError, ModelUnavailable, SealFailed and the others of
+    :mod:`countermark.errors`. An interrupt (KeyboardInterrupt) comes through once nothing is left behind.
     """
-    settings = settings or load_settings()
-    gate = _Gate.of([prompt], settings, "generate")
+    gate = Gate(settings or load_settings(), "generate")
+    gate.admit([prompt])
     seed = secrets.randbits(31) if seed is None else seed
-    if not 0 <= seed < 1 << 63:
-        raise UsageError("seed must be between 0 and 2^63 - 1")
-    out = Path(output) if output is not None else _free_name(prompt, seed)
+    picture = Path(image) if image is not None else None
+    request = Request(prompt, seconds, size, fps, steps, guidance, seed, style, negative, picture, frames=frames)
+    out = Path(output) if output is not None else Path(f"{slug(prompt)}-{seed}.mp4")
     if out.suffix.lower() not in (".mp4", ".m4v") or not out.parent.is_dir():
         raise UsageError(f"the output must be an mp4 in an existing folder, not {out}")
-    maker = load_model(model, device=device, dtype=dtype) if isinstance(model, str) else model
+    maker = load_model(model, device=device, dtype=dtype, offload=offload) if isinstance(model, str) else model
+    return produce(request, out, maker, gate, noise_mark=noise_mark, progress=progress)
+
+
+def produce(
+    request: Request, out: Path, maker: VideoModel, gate: Gate, *, noise_mark: bool = False, progress: bool = False
+) -> Sealed:
+    """Generates, checks and seals the video of a request whose prompt ``gate`` has admitted; errors as ``generate``."""
     if noise_mark and not getattr(maker, "marks_noise", False):
         raise UsageError(f"{maker.name} cannot mark its noise; the embedded model can")
+    if request.frames is not None and not getattr(maker, "counts_frames", False):
+        raise UsageError(f"{maker.name} takes seconds, not frames")
+    key = keys_of(gate.settings, create=True)[0] if noise_mark else None
     with _bar(progress) as tick:
-        request = Request(
-            prompt,
-            seconds,
-            size,
-            fps,
-            steps,
-            guidance,
-            seed,
-            style,
-            negative,
-            Path(image) if image is not None else None,
-            tick,
-            keys_of(settings, create=True)[0] if noise_mark else None,
-        )
-        result = maker.generate(request)
-    clip = Clip.of_array(result.frames, result.fps)
-    notes = gate.check(prompt, result.frames, result.fps)
+        result = maker.generate(replace(request, on_step=tick, noise_key=key))
+    notes = gate.check(request.prompt, result.frames, result.fps)
     return seal_clip(
-        clip,
+        Clip.of_array(result.frames, result.fps),
         out,
         Maker(maker.name, maker.version),
-        settings=settings,
+        settings=gate.settings,
         model=maker.name,
-        seed=seed,
+        seed=request.seed,
         warnings=result.warnings + notes,
     )
 
@@ -120,11 +121,13 @@ def protect(pipe: Any, *, settings: Settings | None = None) -> Callable[..., lis
             raise UsageError("a protected pipeline needs its prompt as text, to moderate it")
         if bound.get("output_type") == "latent":
             raise UsageError("a protected pipeline gives sealed videos, never latents")
-        gate = _Gate.of(texts, chosen, "protect")
+        gate = Gate(chosen, "protect")
+        gate.admit(texts)
+        model.limits.check(bound)
         given = pipe(*args, **kwargs)
         rate = bound.get("frame_rate") or bound.get("fps")
         fps = float(rate) if rate else model.usual_fps
-        first = Path(output) if output is not None else _free_name(texts[0], secrets.randbits(31))
+        first = Path(output) if output is not None else Path(f"{slug(texts[0])}-{secrets.randbits(31)}.mp4")
         videos = frames_of(given)
         outs = [first] + [first.with_stem(f"{first.stem}-{i}") for i in range(2, len(videos) + 1)]
         clips = [Clip.of_array(frames, fps) for frames in videos]
@@ -139,33 +142,39 @@ def protect(pipe: Any, *, settings: Settings | None = None) -> Callable[..., lis
     return protected
 
 
-@dataclass(frozen=True)
-class _Gate:
-    """Moderation of one request, for what comes after its prompts have passed."""
+class Gate:
+    """Moderation before and after a model: of prompts, and of the finished frames. ``source`` names who asks."""
 
-    moderator: Moderator
-    frames: FrameModel | None
-    notes: tuple[str, ...]
+    def __init__(self, settings: Settings, source: str) -> None:
+        self.settings = settings
+        self._source = source
 
-    @classmethod
-    def of(cls, prompts: list[str], settings: Settings, source: str) -> _Gate:
+    @cached_property
+    def _moderator(self) -> Moderator:
+        return moderator_of(self.settings, self._source)
+
+    @cached_property
+    def frames(self) -> FrameModel | None:
+        """What looks at finished frames; None where nothing does. Raises ModelUnavailable where something must."""
+        model = load_frame_model() if self.settings.frames != "off" else None
+        if model is None and self.settings.frames == "on":
+            raise ModelUnavailable("the check of finished frames needs: pip install 'countermark[safety]'")
+        return model
+
+    def admit(self, prompts: list[str]) -> None:
         """Raises PromptRefused for prompts that do not pass, and ModelUnavailable for a check that cannot be made."""
         if not all(prompt.strip() for prompt in prompts):
             raise UsageError("the prompt is empty")
-        moderator = moderator_of(settings, source)
-        for decision in moderator.check_all(prompts):
+        for decision in self._moderator.check_all(prompts):
             if not decision.allowed:
                 raise PromptRefused(decision.explain(), decision)
-        model = load_frame_model() if settings.frames != "off" else None
-        if model is None and settings.frames == "on":
-            raise ModelUnavailable("the check of finished frames needs: pip install 'countermark[safety]'")
-        return cls(moderator, model, (UNCHECKED,) if model is None and settings.frames == "auto" else ())
+        _ = self.frames  # before anything is generated
 
     def check(self, prompt: str, frames: npt.NDArray[np.uint8], fps: float) -> tuple[str, ...]:
         """What the user should know about the frames of a video. Raises UnsafeOutput when they are refused."""
         if self.frames is None:
-            return self.notes
-        policy, audit = self.moderator.policy, self.moderator.audit
+            return (UNCHECKED,) if self.settings.frames == "auto" else ()
+        policy, audit = self._moderator.policy, self._moderator.audit
         decision = check_frames(frames, fps, policy, self.frames)
         if audit is not None:
             audit.add_frames(prompt, decision, policy.label, self.frames.name)
@@ -174,9 +183,9 @@ class _Gate:
         return (f"for review: {decision.explain()}",) if decision.action == "review" else ()
 
 
-def _free_name(prompt: str, seed: int) -> Path:
-    stem = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:48].rstrip("-") or "video"
-    return Path(f"{stem}-{seed}.mp4")
+def slug(prompt: str) -> str:
+    """The beginning of a prompt, as a file may be called."""
+    return re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:48].rstrip("-") or "video"
 
 
 @contextlib.contextmanager

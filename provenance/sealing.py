@@ -273,11 +273,12 @@ def _publish(job: _Job, manifest: bytes, store: Store, model: str) -> None:
         model=model[:200],
         path=str(job.out.absolute()),
     )
-    store.reserve(entry)
     try:
+        store.reserve(entry)
         signed.replace(job.out)
-    except BaseException:
-        store.withdraw(job.manifest_id)
+    except BaseException:  # an interrupt may come right after either of them
+        if signed.exists():
+            store.withdraw(job.manifest_id)
         raise
     store.confirm(job.manifest_id)
 

@@ -140,6 +140,10 @@ class Store:
         """The entry with this manifest id."""
         return self._one(MANIFESTS.c.manifest_id == manifest_id)
 
+    def by_sha256(self, digest: str) -> Entry | None:
+        """The entry whose file has this sha256 (64 hexadecimal digits)."""
+        return self._one(MANIFESTS.c.sha256 == digest)
+
     def marks(self, key_id: str) -> list[tuple[int, int]]:
         """Payloads and variants of everything that was marked with a key."""
         query = sa.select(MANIFESTS.c.payload, MANIFESTS.c.variant).where(MANIFESTS.c.key_id == key_id)

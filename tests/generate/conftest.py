@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -9,15 +10,19 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
-    """The builders of ``tiny.py``."""
+    """The builders of ``tiny``."""
     pytest.importorskip("diffusers", reason="the diffusers extra is not installed")
     from countermark.torchvision_shim import mend_torchvision
 
     mend_torchvision()
-    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
+    folder = Path(__file__).with_name("tiny")
+    spec = importlib.util.spec_from_file_location(
+        "tiny_pipelines", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules["tiny_pipelines"] = module  # for the imports inside it
     spec.loader.exec_module(module)
     return module
 
@@ -25,4 +30,4 @@ def tiny() -> ModuleType:
 @pytest.fixture(scope="session")
 def wan(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny WanPipeline on disk."""
-    return tiny.wan(tmp_path_factory.mktemp("wan"))
+    return tiny.save("WanPipeline", tmp_path_factory.mktemp("wan"))

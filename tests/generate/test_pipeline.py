@@ -71,6 +71,9 @@ def test_bad_requests_cost_no_generation(clip, tmp_path: Path):
         ({"prompt": "a cat", "fps": 1000}, "fps"),
         ({"prompt": "a cat", "steps": 0}, "steps"),
         ({"prompt": "a cat", "size": (8, 8)}, "size"),
+        ({"prompt": "a cat", "frames": 0}, "frames must be"),
+        ({"prompt": "a cat", "frames": 9}, "counting takes seconds, not frames"),
+        ({"prompt": "a cat", "frames": 9, "seconds": 1}, "not both"),
     ):
         with pytest.raises(UsageError, match=message):
             generate(**{"output": tmp_path / "o.mp4", **arguments}, model=model)
@@ -99,6 +102,10 @@ def test_a_protected_pipeline_gives_only_sealed_files(wan: Path, tmp_path: Path)
         call(prompt_embeds=None, **arguments)
     with pytest.raises(TypeError):
         call("a cat", colour="red")
+    with pytest.raises(UsageError, match=r"cannot make 10 frames: counts are 4k \+ 1; the nearest is 9"):
+        call("a cat", num_frames=10)
+    with pytest.raises(UsageError, match="the nearest is 128x112"):
+        call("a cat", height=119, width=130)
 
 
 def test_a_diffusers_model_through_generate(wan: Path, tmp_path: Path):

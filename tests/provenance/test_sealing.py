@@ -6,6 +6,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from countermark.errors import BadMedia, CountermarkError, OutputFailed, SealFailed, StoreError, UsageError
 from countermark.media import open_source, sha256_of
-from countermark.provenance import Clip, Maker, Store, inspect, keys_of, seal, seal_clip
+from countermark.provenance import Clip, Maker, Store, inspect, keys_of, seal, seal_clip, sealing
 from countermark.settings import load_settings
 from countermark.watermark import read_stream
 from countermark.writer import VideoWriter
@@ -321,6 +322,35 @@ seal_clip(Clip.of_array(np.load({str(tmp_path / "frames.npy")!r}), 8), {str(out)
     assert out.exists() == (stage == "renaming")
     seal_clip(Clip.of_array(clip(4), 8), tmp_path / "next.mp4", MAKER)
     assert _leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(VideoWriter, "write"), (sealing, "_sign"), (Store, "reserve"), (type(Path()), "replace"), (Store, "confirm")],
+)
+def test_an_interrupt_comes_through_and_leaves_nothing_half_done(
+    clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, late: bool
+):
+    """Ctrl-C right before or right after: no partial file, and an entry in the store if and only if there is a file."""
+    settings = load_settings()
+    seal_clip(Clip.of_array(clip(4), 8), tmp_path / "first.mp4", MAKER)  # keys and store are there
+    inner, placed = getattr(owner, name), (name, late) in {("replace", True), ("confirm", False), ("confirm", True)}
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        if late:
+            inner(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, run)
+        with pytest.raises(KeyboardInterrupt):
+            seal_clip(Clip.of_array(clip(4), 8), tmp_path / "o.mp4", MAKER)
+    assert _leftovers(tmp_path) == []
+    assert (tmp_path / "o.mp4").exists() == placed
+    assert _entries() == 1 + placed
+    if placed:
+        assert inspect(tmp_path / "o.mp4", settings).state == "test_identity"
 
 
 def test_failures_of_the_signer_come_through(clip, tmp_path: Path):
