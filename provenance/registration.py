@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 # how a scan looks: a file may show a part of what was sealed, enlarged, and moments between those that were kept
 FINE: dict[str, Any] = {"side": 128, "step": 0.125, "most": 1200}
-ALIKE = 0.50  # agreement from which on the content is the same; docs/watermark.md has the distributions
+ALIKE = 0.46  # agreement from which on the content is the same; docs/watermark.md has the distributions
 LEAST = 0.06  # share of what was sealed that a file must show to be compared with it
 # Of both scales: the sigma by which it is smoothed and that of the neighbourhood, in pixels of a picture of 64 x 64.
 SCALES = ((0.0, 4.0), (1.7, 7.0))
