@@ -23,15 +23,14 @@ import numpy as np
 
 from countermark.benchmarks._attacks import ATTACKS, GROUPS, Frames
 from countermark.benchmarks._clips import Clip, Kept, add_arguments, clips_of, drawn, mark, secrets_of
-from countermark.benchmarks._imwatermark import Method, methods
+from countermark.benchmarks._imwatermark import beside, installed
+from countermark.benchmarks._mark_cost import cost
 from countermark.benchmarks._table import table, wilson
 from countermark.training._recode import reencode
 from countermark.watermark import Embedder, Key, Reader, best_payload, embed, read, resemblance
 from countermark.watermark.code import VARIANTS
 
 PARTS = ("looks", "attacks", "lengths", "stills", "foreign", "cost", "others")
-OTHERS = ("nothing", "H.264 23", "H.264 33", "scale 50 %", "crop 95 %", "mirrored")  # what other methods go through
-OTHER_FRAMES = 8  # frames of a clip that other methods are tried on, for their speed's sake
 LENGTHS = (1, 2, 4, 8, 16)  # seconds
 SIZES = {"under 512 x 320": 163_840, "under 1 megapixel": 1 << 20, "1 megapixel and more": 1 << 62}
 STORED = 10_000  # marks that a store knows
@@ -71,9 +70,9 @@ def main(argv: list[str]) -> int:
     if "foreign" in parts:
         print(_foreign(clips, 4 if args.small else args.readings, Kept(args.out)))
     if "cost" in parts:
-        print(_cost(((256, 256),) if args.small else ((256, 256), (854, 480), (1280, 720)), 1 if args.small else 10))
-    if "others" in parts and (others := methods()):
-        print(_others(clips(), others))
+        print(cost(args.small))
+    if "others" in parts and installed():
+        print(beside(clips()))
     return 0
 
 
@@ -297,46 +296,3 @@ def _screenshots(clips: Iterable[Clip]) -> str:
 def _all_of(marks: list[tuple[int, int]], key_id: str) -> list[tuple[int, int]]:
     """A store's marks, whatever the key."""
     return marks
-
-
-def _cost(sizes: Iterable[tuple[int, int]], seconds: int) -> str:
-    """Frames a second of one process, and seconds that a search in vain takes."""
-    rows = []
-    rng = np.random.default_rng(0)
-    for width, height in sizes:
-        small = [rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8) for _ in range(2)]
-        first, last = (cv2.resize(s, (width, height), interpolation=cv2.INTER_CUBIC) for s in small)
-        still = [cv2.addWeighted(first, 1 - k / 30, last, k / 30, 0) for k in range(30)]
-        key = Key(bytes(32))
-        embedder = Embedder(width, height, 5, key, like=still[:2])
-        start = time.perf_counter()
-        marked = [embedder.mark(frame, i / 30) for i, frame in enumerate(still * seconds)]
-        marking = len(marked) / (time.perf_counter() - start)
-        start = time.perf_counter()
-        reader = Reader()
-        for i, frame in enumerate(marked):
-            reader.add(frame, i / 30)
-        found = reader.read(key)
-        reading = len(marked) / (time.perf_counter() - start)
-        start = time.perf_counter()
-        reader.read(Key(bytes([1]) * 32))
-        vain = time.perf_counter() - start
-        rows.append([f"{width}x{height}", f"{marking:.0f}", f"{reading:.0f}", found.tier, f"{vain:.1f}"])
-    return table(["size", "mark, frames/s", "read, frames/s", "tier", "search in vain, s"], rows) + "\n"
-
-
-def _others(clips: Iterable[Clip], others: list[Method]) -> str:
-    """invisible-watermark's methods and ours on the same few frames: payloads recovered whole."""
-    right: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for clip in itertools.islice(clips, 20):
-        short = Clip(clip.name, clip.frames[:OTHER_FRAMES], clip.fps)
-        key, payload = secrets_of(short)
-        for name in OTHERS:
-            frames, fps = ATTACKS[name](mark(short), short.fps)
-            right["countermark, 64 bits", name].append(read(frames, key, fps=fps).payload == payload)
-            for method in others:
-                marked = method.embed(short.frames, payload)
-                right[method.title, name].append(method.read(ATTACKS[name](marked, short.fps)[0], payload))
-    titles = list(dict.fromkeys(title for title, _ in right))
-    rows = [[title, *(f"{sum(right[title, n])}/{len(right[title, n])}" for n in OTHERS)] for title in titles]
-    return table([f"method, {OTHER_FRAMES} frames", *OTHERS], rows) + "\n"

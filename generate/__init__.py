@@ -7,11 +7,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from countermark.generate.batch import Batch
+from countermark.generate.batch import Batch, action_of
 from countermark.generate.models import Request, Result, VideoModel, load_model
 from countermark.generate.pipeline import generate, protect
 
-__all__ = ["Batch", "Request", "Result", "VideoModel", "generate", "load_model", "protect"]
+__all__ = ["Batch", "Request", "Result", "VideoModel", "action_of", "generate", "load_model", "protect"]
 
 
 class _Callable(ModuleType):

@@ -34,7 +34,7 @@ from countermark.provenance import Sealed, Store
 from countermark.report import SCHEMA
 from countermark.settings import Settings, load_settings
 
-__all__ = ["LOG", "REFUSALS", "Batch"]
+__all__ = ["LOG", "Batch", "action_of"]
 
 LOG: Final = "batch.jsonl"
 FIELDS: Final = {"seed": int, "negative": str, "style": str, "output": str}  # what a JSON line may add to its prompt
@@ -192,3 +192,10 @@ def _seed(prompt: str, number: int) -> int:
 
 def _told(error: CountermarkError) -> dict[str, Any]:
     return {"type": type(error).__name__, "message": str(error), **error.details()}
+
+
+def action_of(entry: dict[str, Any]) -> str | None:
+    """What moderation did with a prompt of a batch's log: "allow", "review", "refuse"; None where something failed."""
+    if "error" in entry:
+        return "refuse" if entry["error"].get("type") in REFUSALS else None
+    return "review" if any(warning.startswith("for review") for warning in entry["warnings"]) else "allow"

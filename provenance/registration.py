@@ -95,18 +95,15 @@ def _compared(
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """How alike each picture shown and each one kept are, as they are and as negatives (shown x kept each): the lesser
     correlation of both scales; and the rms of the fine detail of those shown and those kept."""
-    same, inverse = [], []
+    found = []
     for smooth, around in reversed(SCALES):
         seen_detail, seen_rms = _details(shown, mask, smooth, around)
         kept_detail, kept_rms = _details(kept, mask, smooth, around)
-        found = seen_detail @ kept_detail.T
-        same.append(found)
-        inverse.append(-found)
+        found.append(seen_detail @ kept_detail.T)
+    same, inverse = np.min(found, 0), -np.max(found, 0)
     plain = kept_rms < FLAT
-    least = [np.min(values, 0) for values in (same, inverse)]
-    for values in least:
-        values[:, plain] = 0.0
-    return least[0], least[1], seen_rms, kept_rms
+    same[:, plain] = inverse[:, plain] = 0.0
+    return same, inverse, seen_rms, kept_rms
 
 
 def _details(

@@ -26,6 +26,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def stored(home: Path) -> Callable[[], int]:
+    """How many entries the store of the test's home has by now."""
+
+    def count() -> int:
+        from countermark.provenance import Store
+        from countermark.settings import load_settings
+
+        with Store(load_settings().store) as store:
+            return len(store)
+
+    return count
+
+
 @pytest.fixture(autouse=True)
 def short_ladder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside the watermark's own tests, marks are looked for on the canvas as it is: a vain search takes seconds."""

@@ -34,6 +34,8 @@ OPENING_FADES = 0.25  # seconds in which that falls to 1/e
 OPENING_EXTRA = 0.65  # how much more mean square error than the floor's that frame may have: 2.2 dB
 GIVEN_BACK = 0.15  # share of the floor's mean square error that later frames leave out until the mean is right
 ROUNDING = 1 / 12  # mean square that rounding to whole steps adds
+# BT.601 differences to RGB, whatever matrix the file uses: the detector repeats the same transform
+TO_RGB = np.array([[1, 1.402, 0], [1, -0.714136, -0.344136], [1, 0, 1.772]], np.float32)
 CUT = 22.0  # mean change of luma from frame to frame that starts a scene
 
 
@@ -93,7 +95,9 @@ class Embedder:
         self._still = {c.band.name: self._map(c, c.sign, ~c.changes) for c in self._bands}
         self._moving: dict[int, Floats] = {}
         self._shown: tuple[object, ...] | None = None
-        self._mark = np.zeros((height, width, 3), np.float32)
+        # fresh memory of this size costs more than the arithmetic: these are written again and again
+        self._mark, self._scratch = (np.zeros((height, width, 3), np.float32) for _ in range(2))
+        self._large = np.zeros((3, height, width), np.float32)
         self._energy = 0.0
         self._before: Floats | None = None
         self._opens, self._scene = opens, 0.0
@@ -128,15 +132,12 @@ class Embedder:
         self._shown = state
         luma = self._still["y"] + a * self._segment(first) + (b * self._segment(second) if b else 0)
         planes = {"y": luma, "cr": self._still["cr"], "cb": self._still["cb"]}
-        full = []
-        for name, plane in planes.items():
-            rms = getattr(self._strength, name) * (1 + (OPENING[name] - 1) * opening)
-            large = cv2.resize(plane * np.float32(rms), (self.width, self.height), interpolation=cv2.INTER_CUBIC)
-            full.append(np.asarray(large, np.float32))
-        y, cr, cb = full
-        # BT.601 differences to RGB, whatever matrix the file uses: the detector repeats the same transform
-        cv2.merge([y + 1.402 * cr, y - 0.714136 * cr - 0.344136 * cb, y + 1.772 * cb], self._mark)
-        self._energy = float(np.mean(self._mark[::2, ::2] ** 2))
+        rms = [getattr(self._strength, name) * (1 + (OPENING[name] - 1) * opening) for name in planes]
+        for plane, large in zip(planes.values(), self._large, strict=True):
+            cv2.resize(plane, (self.width, self.height), large, interpolation=cv2.INTER_CUBIC)
+        cv2.merge(list(self._large), self._scratch)
+        cv2.transform(self._scratch, TO_RGB * np.array(rms, np.float32), self._mark)
+        self._energy = cv2.norm(self._mark, cv2.NORM_L2SQR) / self._mark.size
 
     def mark(self, frame: Frame, time: float = 0.0) -> Frame:
         """A marked copy of a frame (H x W x 3, uint8, RGB) shown at ``time`` seconds; times must not fall."""
@@ -151,8 +152,10 @@ class Embedder:
         self._before = luma
         self._show(time)
         mask = self._within_floor(_mask(luma), self._opening(time))
-        full = cv2.resize(mask, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
-        marked = cv2.add(frame, self._mark * full[..., None], dtype=cv2.CV_8U)  # rounds and saturates
+        full = self._scratch
+        cv2.resize(cv2.merge([mask] * 3), (self.width, self.height), full, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(self._mark, full, full)
+        marked = cv2.add(frame, full, dtype=cv2.CV_8U)  # rounds and saturates
         return np.asarray(marked, np.uint8)
 
     def _within_floor(self, mask: Floats, opening: float) -> Floats:

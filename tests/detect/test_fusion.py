@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -81,12 +81,12 @@ def test_each_rule_gives_its_verdict(verdict, credentials, said, rule):
 
 
 def test_every_rule_is_tested_and_named_in_the_docs():
-    assert {rule for *_, rule in RULES} == set(Rule.__args__)  # type: ignore[attr-defined]
+    assert {rule for *_, rule in RULES} == set(get_args(Rule))
     docs = Path(__file__).resolve().parents[2] / "docs" / "detection.md"
     if not docs.exists():
         pytest.skip("the tests lie outside the repository")
     table = [line for line in docs.read_text().splitlines() if line.startswith("| `")]
-    assert [line.split("`")[1] for line in table] == list(Rule.__args__)  # type: ignore[attr-defined]
+    assert [line.split("`")[1] for line in table] == list(get_args(Rule))
     for line in table:
         verdicts = {verdict for verdict, *_, rule in RULES if rule == line.split("`")[1]}
         assert verdicts == {line.split("`")[3]}, line

@@ -13,7 +13,7 @@ import pytest
 
 from countermark.errors import CountermarkError, ModelUnavailable, OutputFailed, UsageError
 from countermark.generate import Batch, Request, Result, batch, load_model
-from countermark.provenance import Store, inspect
+from countermark.provenance import inspect
 from countermark.settings import load_settings
 
 
@@ -44,11 +44,6 @@ def make(clip, tmp_path: Path):
     return run
 
 
-def _entries() -> int:
-    with Store(load_settings().store) as store:
-        return len(store)
-
-
 LINES = [
     "a red ball",
     "",
@@ -63,7 +58,7 @@ LINES = [
 ]
 
 
-def test_each_line_gives_its_own_object_and_no_error_ends_the_run(make, clip, tmp_path: Path):
+def test_each_line_gives_its_own_object_and_no_error_ends_the_run(make, clip, tmp_path: Path, stored):
     model = Model(clip(4))
     run = make(LINES, model, options=Request("", negative="fog"))
     outcomes = list(run.run())
@@ -88,7 +83,7 @@ def test_each_line_gives_its_own_object_and_no_error_ends_the_run(make, clip, tm
     assert Path(sealed[0].path).name == f"0001-a-red-ball-{sealed[0].seed}.mp4"
     for one in sealed:
         assert inspect(Path(one.path), load_settings()).manifest_id == one.manifest_id
-    assert _entries() == 3
+    assert stored() == 3
 
 
 def test_a_seed_counts_up(make, clip):
@@ -97,7 +92,7 @@ def test_a_seed_counts_up(make, clip):
     assert [one[1] for one in model.asked] == [70, 3, 72]
 
 
-def test_a_rerun_makes_what_is_missing_and_tries_again_what_failed(make, clip, tmp_path: Path):
+def test_a_rerun_makes_what_is_missing_and_tries_again_what_failed(make, clip, tmp_path: Path, stored):
     lines = ["a cat", "behead him and show the blood", "a dog", "a bird"]
     first = Model(clip(4), {"a dog": ModelUnavailable("out of memory")})
     run = make(lines[:3], first).run()
@@ -115,7 +110,7 @@ def test_a_rerun_makes_what_is_missing_and_tries_again_what_failed(make, clip, t
     assert [entry["prompt"] for entry in again.earlier] == lines[:2]
     assert [entry["number"] for entry, _ in again.run()] == [3, 4]
     assert [one[0] for one in (*first.asked, *second.asked, *third.asked)] == ["a cat", "a dog", "a dog", "a bird"]
-    assert _entries() == 3
+    assert stored() == 3
 
     def never() -> Model:
         raise AssertionError("there is nothing to do")
@@ -164,7 +159,7 @@ def test_a_file_that_is_in_the_way_is_kept(make, tmp_path: Path):
     assert (tmp_path / "videos" / "a.mp4").read_text() == "mine"
 
 
-def test_a_kill_between_a_video_and_its_line_makes_no_second_video(clip, tmp_path: Path):
+def test_a_kill_between_a_video_and_its_line_makes_no_second_video(clip, tmp_path: Path, stored):
     np.save(tmp_path / "frames.npy", clip(4))
     (tmp_path / "prompts.txt").write_text("a cat\na dog\n")
     script = f"""
@@ -196,7 +191,7 @@ with open({str(tmp_path / "prompts.txt")!r}, "rb") as stream:
         assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
         outs.append(done.stdout.splitlines())
     assert outs == [["a cat"], [f"1 {batch.CUT_OFF}", "a dog"], [f"2 {batch.CUT_OFF}"]]
-    assert _entries() == 2
+    assert stored() == 2
     results = [json.loads(line) for line in (tmp_path / "videos" / batch.LOG).read_text().splitlines()]
     for entry in (one for one in results if "begun" not in one):
         judged = inspect(Path(entry["path"]), load_settings())
@@ -205,7 +200,7 @@ with open({str(tmp_path / "prompts.txt")!r}, "rb") as stream:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
-def test_ctrl_c_leaves_nothing_behind(wan: Path, tmp_path: Path):
+def test_ctrl_c_leaves_nothing_behind(wan: Path, tmp_path: Path, stored):
     """A running process on a terminal: interrupted while it denoises, alone and in the second video of a batch."""
     (tmp_path / "prompts.txt").write_text(
         '{"prompt": "a cat", "output": "a.mp4"}\n{"prompt": "a dog", "output": "b.mp4"}\n'
@@ -217,17 +212,17 @@ def test_ctrl_c_leaves_nothing_behind(wan: Path, tmp_path: Path):
     assert "Traceback" not in shown
     assert {path.name for path in tmp_path.iterdir()} <= {"prompts.txt", "home"}
     folder = tmp_path / "videos"
-    assert _entries() == 0
+    assert stored() == 0
     batched = ["--prompts", str(tmp_path / "prompts.txt"), "-o", str(folder), *common]
     code, shown = _interrupted([*batched, "--steps", "40"], b"1/2", b"denoising")
     assert code == 130, shown
     assert {path.name for path in folder.iterdir()} == {"a.mp4", batch.LOG}
-    assert _entries() == 1
+    assert stored() == 1
     options = Request("", size=(128, 128), frames=9, steps=2)
     with (tmp_path / "prompts.txt").open("rb") as stream:
         rest = list(Batch(stream, folder, options, lambda: load_model(str(wan), device="cpu")).run())
     assert [entry["path"] for entry, _ in rest] == [str(folder / "b.mp4")]
-    assert _entries() == 2
+    assert stored() == 2
 
 
 def _interrupted(arguments: list[str], *awaited: bytes) -> tuple[int, str]:

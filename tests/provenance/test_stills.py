@@ -25,23 +25,14 @@ def _saved(path: Path, pixels: np.ndarray, **options: object) -> Path:
     return path
 
 
-def _clean(folder: Path) -> bool:
-    return not any(path.name.startswith(".countermark") for path in folder.iterdir())
-
-
-def _entries() -> int:
-    with Store(load_settings().store) as store:
-        return len(store)
-
-
 @pytest.mark.parametrize(("suffix", "kind"), [(".png", "PNG"), (".jpg", "JPEG"), (".webp", "WEBP"), (".JPEG", "JPEG")])
-def test_a_picture_comes_out_marked_signed_and_stored(picture, tmp_path: Path, suffix: str, kind: str):
+def test_a_picture_comes_out_marked_signed_and_stored(picture, tmp_path: Path, suffix: str, kind: str, leftovers):
     src, out = _saved(tmp_path / "in.png", picture), tmp_path / f"out{suffix}"
     before = src.read_bytes()
     sealed = seal(src, out)
     assert (sealed.path, sealed.seconds, sealed.verified, sealed.warnings) == (str(out), 0.0, True, ())
     assert src.read_bytes() == before
-    assert _clean(tmp_path)
+    assert leftovers(tmp_path) == []
     with Image.open(out) as image:
         assert (image.format, image.size, image.mode) == (kind, (480, 360), "RGB")
         apart = np.asarray(image).astype(float) - picture
@@ -111,7 +102,7 @@ def test_earlier_credentials_of_a_picture_become_an_ingredient(picture, tmp_path
     assert judged.source_types == ("compositeWithTrainedAlgorithmicMedia",)
 
 
-def test_output_and_input_must_fit(picture, clip, write, tmp_path: Path):
+def test_output_and_input_must_fit(picture, clip, write, tmp_path: Path, leftovers):
     still, video = _saved(tmp_path / "in.png", picture), write(tmp_path / "in.mp4", clip(4))
     frames = [Image.fromarray(frame) for frame in clip(3, 96, 96)]
     for name in ("moving.png", "moving.webp"):
@@ -134,21 +125,23 @@ def test_output_and_input_must_fit(picture, clip, write, tmp_path: Path):
             seal(src, tmp_path / out)
         assert "\n" not in str(caught.value)
         assert not (tmp_path / out).exists()
-    assert _clean(tmp_path)
+    assert leftovers(tmp_path) == []
 
 
-def test_a_mark_that_cannot_be_read_back_leaves_nothing(tmp_path: Path):
+def test_a_mark_that_cannot_be_read_back_leaves_nothing(tmp_path: Path, stored, leftovers):
     noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8)
     src, out = _saved(tmp_path / "noise.png", noise), tmp_path / "out.png"
     out.write_bytes(b"what was here before")
     with pytest.raises(SealFailed, match="cannot be read back"):
         seal(src, out)
     assert out.read_bytes() == b"what was here before"
-    assert _clean(tmp_path)
-    assert _entries() == 0
+    assert leftovers(tmp_path) == []
+    assert stored() == 0
 
 
-def test_a_full_disk_and_an_encoder_that_fails(picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_and_an_encoder_that_fails(
+    picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored, leftovers
+):
     src = _saved(tmp_path / "in.png", picture)
     failures = (OSError(errno.ENOSPC, "No space left"), OutputFailed), (ValueError("no such size"), SealFailed)
     for error, kind in failures:
@@ -161,8 +154,8 @@ def test_a_full_disk_and_an_encoder_that_fails(picture, tmp_path: Path, monkeypa
             with pytest.raises(kind, match=r"disk is full|no such size"):
                 seal(src, tmp_path / "out.webp")
         assert not (tmp_path / "out.webp").exists()
-        assert _clean(tmp_path)
-    assert _entries() == 0
+        assert leftovers(tmp_path) == []
+    assert stored() == 0
 
 
 def test_what_a_killed_seal_of_a_picture_left_is_swept(picture, tmp_path: Path):
