@@ -47,7 +47,11 @@ def _context(anchors: bytes) -> Any:
                     "remote_manifest_fetch": False,
                     "ocsp_fetch": False,
                 },
-                "core": {"allowed_network_hosts": [], "decode_identity_assertions": False},
+                "core": {
+                    "allowed_network_hosts": [],
+                    "decode_identity_assertions": False,
+                    "backing_store_memory_threshold_in_mb": 16,  # of a copy that signing makes: the rest on the disk
+                },
                 "builder": {"thumbnail": {"enabled": False}},
             }
         )
