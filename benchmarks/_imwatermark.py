@@ -9,6 +9,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 
 from countermark.benchmarks._attacks import ATTACKS, Frames
@@ -56,7 +57,7 @@ def beside(clips: Iterable[Clip]) -> str:
         count += 1
         marked = {ours: mark(short)} | {method.title: method.embed(short.frames, payload) for method in others}
         for title, frames in marked.items():
-            seen[title].append(_psnr(short.frames, frames))
+            seen[title].append(cv2.PSNR(short.frames.reshape(-1), frames.reshape(-1)))
         for name in OTHERS:
             copies = {title: ATTACKS[name](frames, short.fps) for title, frames in marked.items()}
             frames, fps = copies[ours]
@@ -71,7 +72,3 @@ def beside(clips: Iterable[Clip]) -> str:
     ratios = [f"{right[ours][name] / best[name]:.2f}" if best[name] else "none read" for name in OTHERS]
     rows.append(["ours to the best of its", "", *ratios])
     return table([f"method, {OTHER_FRAMES} frames", "PSNR, dB", *OTHERS], rows) + "\n"
-
-
-def _psnr(before: Frames, after: Frames) -> float:
-    return float(10 * np.log10(255**2 / np.mean((before.astype(np.float32) - after) ** 2)))
