@@ -21,7 +21,7 @@ in ``settings.toml`` there; every key is optional::
 
     [moderation]
     policy = "standard"           # a name, or a policy file (.toml)
-    model = "embedded"            # or openai:URL, or a model of Hugging Face: a folder or hub id
+    model = "embedded"            # or linear, cascade, openai:URL, or a model of Hugging Face: a folder or hub id
     frames = "auto"               # whether finished videos are checked: auto (where the extra is installed), on, off
     audit = "audit.jsonl"         # a line for each decision, without the prompt; none when absent
 """

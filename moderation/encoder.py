@@ -12,15 +12,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from countermark.moderation.opinion import ANY, Opinion, named
+from countermark.weights import pinned
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EncoderModel"]
+__all__ = ["EncoderModel", "load_encoder"]
+
+NETWORK: Final = "encoder.onnx"
+NETWORK_SHA256: Final = "aa5538afd20e473d1784c81affe94fee5f673889f6edfec7b4fba044412b4b79"
+VOCABULARY: Final = "encoder.vocabulary"
+VOCABULARY_SHA256: Final = "c16c4b8cffb575f09878fdd54c6f7334c28729733927e5f5d0b183753f538cc9"
 
 LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
 OVERLAP: Final = 30
@@ -131,3 +139,11 @@ def _span(text: str, shares: NDArray[np.float32], places: Sequence[tuple[int, in
 def _wide(char: str) -> bool:
     """Whether ``char`` is of a script that is written without spaces."""
     return "\u2e80" <= char <= "\ud7ff" or "\uf900" <= char <= "\ufaff"
+
+
+@cache
+def load_encoder() -> EncoderModel:
+    """The encoder of the package. Raises :class:`countermark.errors.WeightsMissing` for absent or other files."""
+    folder = files("countermark.moderation") / "weights"
+    network = pinned(folder / NETWORK, NETWORK_SHA256, "moderation")
+    return EncoderModel(network, pinned(folder / VOCABULARY, VOCABULARY_SHA256, "moderation"))

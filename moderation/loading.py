@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from countermark.moderation.audit import AuditLog
+from countermark.moderation.cascade import Cascade
+from countermark.moderation.encoder import load_encoder
 from countermark.moderation.linear import load_linear
 from countermark.moderation.moderator import Moderator
 from countermark.moderation.opinion import PromptModel
@@ -16,18 +18,25 @@ from countermark.settings import Settings
 
 __all__ = ["load_model", "moderator_of"]
 
-EMBEDDED: Final = "embedded"
+# The models of the package; only those that are asked for are loaded.
+EMBEDDED: Final[dict[str, Callable[[], PromptModel]]] = {
+    "embedded": load_encoder,
+    "linear": load_linear,
+    "cascade": lambda: Cascade(load_linear(), load_encoder()),
+}
 ENDPOINT: Final = "openai:"
 
 
 def load_model(name: str, labels: Mapping[str, str] | None = None) -> PromptModel:
-    """The embedded model (``embedded``), an endpoint (``openai:URL``), or a model of Hugging Face: a folder or hub id.
+    """A model of the package, an endpoint (``openai:URL``), or a model of Hugging Face: a folder or hub id.
 
+    The package's are ``embedded`` (the encoder), ``linear`` (less sure, but much quicker) and ``cascade`` (the encoder
+    where ``linear`` is not sure that a text is harmless).
     ``labels`` are a policy's, for models whose labels mean nothing by themselves. Raises
     :class:`countermark.errors.ModelUnavailable` for what cannot be loaded.
     """
-    if name == EMBEDDED:
-        return load_linear()
+    if name in EMBEDDED:
+        return EMBEDDED[name]()
     if name.startswith(ENDPOINT):
         from countermark.moderation.endpoint import Endpoint
 

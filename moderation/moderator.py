@@ -23,9 +23,9 @@ from countermark.moderation.audit import AuditLog
 from countermark.moderation.categories import CATEGORIES, strongest
 from countermark.moderation.custom import Allowed, Custom
 from countermark.moderation.decision import Decision, Reason
+from countermark.moderation.encoder import load_encoder
 from countermark.moderation.language import UNKNOWN, identify
 from countermark.moderation.lexicon import Scan
-from countermark.moderation.linear import load_linear
 from countermark.moderation.mapped import MappedText, whole
 from countermark.moderation.opinion import ANY, Opinion, PromptModel
 from countermark.moderation.policy import FLOORS, Policy, load_policy
@@ -93,7 +93,7 @@ class Moderator:
         audit: AuditLog | None = None,
     ) -> None:
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
-        self._model: PromptModel = model if model is not None else load_linear()
+        self._model: PromptModel = model if model is not None else load_encoder()
         self._rules: RuleBook = load_rules()
         self._custom = Custom(self._rules.lexicon, self.policy.terms, self.policy.allow)
         self.audit = audit

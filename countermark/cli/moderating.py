@@ -23,7 +23,7 @@ def moderate(
     policy: Annotated[str | None, typer.Option(help="A policy's name, or a policy file.", show_default=False)] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="embedded, openai:URL, or a model's folder or hub id.", show_default=False),
+        typer.Option(help="embedded, linear, cascade, openai:URL, or a model's folder or hub id.", show_default=False),
     ] = None,
     terms: Annotated[
         Path | None, typer.Option(help="Further terms: category: phrase lines.", show_default=False)
