@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["EncoderModel", "load_encoder"]
 
 NETWORK: Final = "encoder.onnx"
-NETWORK_SHA256: Final = "aa5538afd20e473d1784c81affe94fee5f673889f6edfec7b4fba044412b4b79"
+NETWORK_SHA256: Final = "70aac86dbb3a87c4e9513c4ff4c2a2fff544eb08d7cd6aa2053ac910c55a5651"
 VOCABULARY: Final = "encoder.vocabulary"
-VOCABULARY_SHA256: Final = "c16c4b8cffb575f09878fdd54c6f7334c28729733927e5f5d0b183753f538cc9"
+VOCABULARY_SHA256: Final = "e5d0fc3336d89b371d06dbfb3d51715d0349676af2d802912839399d496a65a8"
 
 LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
 OVERLAP: Final = 30
