@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
         layers = range(sum(tensor.endswith(".q.w") for tensor in e5.tensors))
         model = start(e5, kept, layers, len(HEADS))
         if options.start:
-            _continue(model, options.start / name)
+            continued(model, options.start / name)
         rows = seen(own, public, fold)
         return fit(model, rows, weights_of(rows), tokenise, recipe, options.work / name)
 
@@ -95,7 +95,8 @@ def tokeniser(words: bytes) -> Tokenise:
     return tokenise
 
 
-def _continue(model: Encoder, path: Path) -> None:
-    """Gives ``model`` the weights of a checkpoint, but for the vocabulary's, which may have been another."""
+def continued(model: Encoder, path: Path) -> Encoder:
+    """``model`` with the weights of a checkpoint, but for the vocabulary's, which may have been another."""
     saved = torch.load(path, weights_only=True)["average"]
     model.load_state_dict({name: tensor for name, tensor in saved.items() if name != "words.weight"}, strict=False)
+    return model
