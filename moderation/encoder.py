@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["EncoderModel", "load_encoder"]
 
 NETWORK: Final = "encoder.onnx"
-NETWORK_SHA256: Final = "70aac86dbb3a87c4e9513c4ff4c2a2fff544eb08d7cd6aa2053ac910c55a5651"
+NETWORK_SHA256: Final = "bf50226bfbfff86b67972ee398b994b2a568012435d9ecec23f866c2f31546d8"
 VOCABULARY: Final = "encoder.vocabulary"
-VOCABULARY_SHA256: Final = "e5d0fc3336d89b371d06dbfb3d51715d0349676af2d802912839399d496a65a8"
+VOCABULARY_SHA256: Final = "39b178e6b5b7b4f5c0555d5942175e96db043930c0dccf0d6d832fe077b6e293"
 
 LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
 OVERLAP: Final = 30

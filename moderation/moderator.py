@@ -3,8 +3,9 @@
 1. The text is cut into overlapping pieces of ``PIECE`` characters, so that cost stays linear.
 2. Each piece gives its views (:mod:`.views`); each view is judged by the rules, and by an operator's own terms
    (:mod:`.custom`). The model judges those that are made for it (``View.judged``), and the last view of a source where
-   a rule fired in it. Harmless idioms and allowed phrases are blanked out for it. It is asked about many views at once,
-   whosever prompt they are of.
+   a rule fired in it. Allowed phrases are blanked out for it. Harmless idioms may be taken at their word, and what is
+   left without them may read worse than with them: the model is asked both, and the calmer answer counts. It is asked
+   about many views at once, whosever prompt they are of.
 3. A category's score is the highest of its rules' and of the model's probability, which is discounted in languages
    that it was not trained for. What is intimate in a view that speaks of someone under age is ``sexual_minors`` as
    well: no model is trained for that category.
@@ -63,7 +64,8 @@ class _Case:
 
 @dataclass(frozen=True)
 class _Question:
-    """A view for the model to judge: ``text`` is the view's, of the same length, without what is not to count.
+    """A view for the model to judge: ``text`` is the view's, of the same length, without what is not to count;
+    ``plain``, too, but with its harmless idioms.
 
     ``minors`` is whether it speaks of someone under age. ``floors`` is whether the answer counts for the categories
     that a policy cannot loosen, ``others`` for the rest.
@@ -72,6 +74,7 @@ class _Question:
     case: _Case
     view: View
     text: str
+    plain: str
     minors: bool
     floors: bool = True
     others: bool = True
@@ -153,9 +156,14 @@ class Moderator:
         """Has the model judge views, and adds its reasons and its risk to their cases."""
         for start in range(0, len(questions), batch):
             asked = questions[start : start + batch]
-            opinions = self._model.judge([question.text for question in asked])
-            for question, opinion in zip(asked, opinions, strict=True):
-                self._note(question, opinion)
+            both = [question for question in asked if question.plain != question.text]
+            opinions = self._model.judge([*(question.text for question in asked), *(one.plain for one in both)])
+            plain = iter(opinions[len(asked) :])
+            for question, opinion in zip(asked, opinions[: len(asked)], strict=True):
+                calmer = opinion
+                if question.plain != question.text:
+                    calmer = min(opinion, next(plain), key=_worst)
+                self._note(question, calmer)
 
     def _note(self, question: _Question, opinion: Opinion) -> None:
         case, view = question.case, question.view
@@ -212,21 +220,26 @@ def _of_minors(opinion: Opinion) -> Opinion:
     return Opinion({**opinion.probabilities, "sexual_minors": probability}, spans)
 
 
+def _worst(opinion: Opinion) -> float:
+    return max(opinion.probabilities.values(), default=0.0)
+
+
 def _keep(best: dict[tuple[str, str], Reason], reason: Reason) -> None:
     key = (reason.category, reason.rule)
     if key not in best or reason.score > best[key].score:
         best[key] = reason
 
 
-def _questions(case: _Case, view: View, text: str, allowed: Allowed, minors: bool) -> Iterator[_Question]:
-    """What to ask about a view; ``text`` is the view's without idioms. Allowed phrases excuse nothing with a floor."""
-    without = allowed.blanked(text)
-    if without == text:
-        asked = [_Question(case, view, text, minors)]
+def _questions(case: _Case, view: View, masked: str, allowed: Allowed, minors: bool) -> Iterator[_Question]:
+    """What to ask about a view; ``masked`` is its text without idioms. Allowed phrases excuse nothing with a floor."""
+    plain = view.mapped.text
+    without = allowed.blanked(masked)
+    if without == masked:
+        asked = [_Question(case, view, masked, plain, minors)]
     else:
         asked = [
-            _Question(case, view, text, minors, others=False),
-            _Question(case, view, without, minors, floors=False),
+            _Question(case, view, masked, plain, minors, others=False),
+            _Question(case, view, without, allowed.blanked(plain), minors, floors=False),
         ]
     for question in asked:
         if question.text.strip():

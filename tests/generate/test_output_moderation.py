@@ -187,11 +187,11 @@ def test_the_audit_log_has_prompts_and_frames(
         generate("a nude video of a famous singer", tmp_path / "p.mp4", model=Maker(clip(2)))
     entries = [json.loads(line) for line in (home / "audit.jsonl").read_text().splitlines()]
     assert [(one["action"], one.get("frames"), one["model"]) for one in entries] == [
-        ("allow", None, "linear"),
+        ("allow", None, "encoder"),
         ("allow", True, "bright"),
-        ("allow", None, "linear"),
+        ("allow", None, "encoder"),
         ("refuse", True, "bright"),
-        ("refuse", None, "linear"),
+        ("refuse", None, "encoder"),
     ]
     assert {one["source"] for one in entries} == {"generate"}
     assert entries[3]["sha256"] == entries[2]["sha256"] == hashlib.sha256(b"a dog").hexdigest()

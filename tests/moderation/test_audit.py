@@ -33,7 +33,7 @@ def test_every_decision_is_written_down_without_the_prompt(tmp_path: Path) -> No
     assert first["sha256"] == hashlib.sha256(HARMFUL.encode()).hexdigest()
     assert (first["length"], first["action"], first["policy"]) == (len(HARMFUL), "refuse", decision.policy)
     assert first["flagged"] == {category: round(decision.scores[category], 4) for category in decision.flagged}
-    assert (first["schema"], first["source"], first["model"]) == (1, "moderate", "linear")
+    assert (first["schema"], first["source"], first["model"]) == (1, "moderate", "encoder")
     assert first["risk"] == round(decision.risk, 4)
     at = datetime.datetime.fromisoformat(first["time"])
     assert at.utcoffset() == datetime.timedelta(0)

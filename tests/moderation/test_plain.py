@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from countermark.moderation import CATEGORIES, Moderator, moderate
+from countermark.moderation import CATEGORIES, Moderator, Opinion, moderate
 
 
 def test_plain_case_is_refused_for_its_category(moderator: Moderator, category: str, lang: str, prompt: str) -> None:
@@ -59,8 +61,31 @@ def test_same_words_harmless_and_harmful(moderator: Moderator, harmless: str, ha
         ("blood and corpses, murdered villagers", False),
     ],
 )
-def test_negation_takes_nouns_away(moderator: Moderator, text: str, allowed: bool) -> None:
-    assert moderator.check(text).allowed is allowed
+def test_negation_takes_nouns_away(text: str, allowed: bool) -> None:
+    assert Moderator("standard", model=Said({})).check(text).allowed is allowed
+
+
+@pytest.mark.parametrize(("masked", "plain"), [(0.9, 0.1), (0.1, 0.9), (0.9, 0.95), (0.1, 0.2)])
+def test_of_a_text_with_and_without_its_idioms_the_calmer_answer_counts(masked: float, plain: float) -> None:
+    text = "eine blutorange wird aufgeschnitten"
+    model = Said({text: plain, "eine            wird aufgeschnitten": masked})
+    decision = Moderator("standard", model=model).check(text)
+    assert decision.risk == min(masked, plain)
+    assert decision.scores["violence_graphic"] == min(masked, plain)
+
+
+class Said:
+    """A model that knows what to say of a few texts, and finds nothing in others."""
+
+    name = "said"
+    languages = frozenset({"en", "de"})
+
+    def __init__(self, harm: dict[str, float]) -> None:
+        self.harm = harm
+
+    def judge(self, texts: Sequence[str]) -> list[Opinion]:
+        found = [self.harm.get(text, 0.0) for text in texts]
+        return [Opinion({"any": harm, "violence_graphic": harm}, {}) for harm in found]
 
 
 def test_names_are_features_that_the_policy_judges() -> None:

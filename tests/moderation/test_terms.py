@@ -184,7 +184,7 @@ def test_an_allowed_phrase_makes_nothing_worse(all_benign: list[str]) -> None:
         ("without", "a forest without blood or corpses, murdered silence"),
         ("kill", "kill a process"),
     ):
-        assert Moderator(own(allow=[allow])).check(text).allowed
+        assert Moderator(own(allow=[allow]), model=Silent()).check(text).allowed
 
 
 def test_own_words_do_not_hide_others() -> None:
