@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EncoderModel", "load_encoder"]
 
 NETWORK: Final = "encoder.onnx"
-NETWORK_SHA256: Final = "bf50226bfbfff86b67972ee398b994b2a568012435d9ecec23f866c2f31546d8"
+NETWORK_SHA256: Final = "786cbc99a17eaaa6ce044613a22e7ca443b8679bfe5cb930816ca14dafe94785"
 VOCABULARY: Final = "encoder.vocabulary"
 VOCABULARY_SHA256: Final = "39b178e6b5b7b4f5c0555d5942175e96db043930c0dccf0d6d832fe077b6e293"
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 __all__ = ["COMMENTS", "FOLDS", "LICENSED", "PRIOR", "VALIDATION", "VIDEO", "head_of"]
 
-PRIOR: Final = 0.05  # the share of harmful prompts that probabilities are made for
+PRIOR: Final = 0.25  # the share of harmful prompts that probabilities are made for
 
 # Source -> family: sources of one family share authors or texts and are left out together.
 LICENSED: Final = {
