@@ -1,7 +1,9 @@
 """Writes the trained encoder as it runs: an int8 ONNX file, and the vocabulary as a SentencePiece model.
 
 Matrices are quantised by ONNX Runtime's dynamic quantisation (weights int8 for each output channel, activations uint8
-as they come); embeddings are int8 with a scale for each piece.
+as they come); embeddings are int8 with a scale for each piece. Two matrices stay as they are: in the middle of e5 a few
+channels are so large that eight bits have nothing left for the others. With all matrices quantised, held-out own rows
+were ranked at AUC .952 instead of .957 in float; with these two in float at .956.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -21,6 +23,8 @@ from countermark.training._e5 import E5
 from countermark.training._encoder import Encoder
 
 __all__ = ["quantise", "vocabulary"]
+
+_EXACT: Final = ["/layers.4/shrink/MatMul", "/layers.5/shrink/MatMul"]
 
 
 class _Running(nn.Module):
@@ -56,7 +60,10 @@ def quantise(model: Encoder, meta: dict[str, Any], path: Path) -> None:
             _Running(model.eval()), (torch.tensor([[0, 5, 6, 2], [0, 5, 2, 1]]),), str(plain),
             input_names=["ids"], output_names=["said", "told"], dynamic_axes=axes, opset_version=17, dynamo=False,
         )  # fmt: skip
-        quantize_dynamic(plain, small, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            plain, small, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8,
+            nodes_to_exclude=_EXACT,
+        )  # fmt: skip
         graph = onnx.load(str(small))
     onnx.helper.set_model_props(graph, {"countermark": json.dumps(meta)})
     path.write_bytes(graph.SerializeToString())
