@@ -9,7 +9,7 @@ from countermark.moderation.opinion import ANY, Opinion, PromptModel
 
 __all__ = ["Cascade"]
 
-SURE: Final = 0.01  # the linear tier's probability of any harm below which it is not asked further
+SURE: Final = 0.08  # the probability of any harm below which the linear tier has the last word
 
 
 class Cascade:

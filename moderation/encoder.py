@@ -2,7 +2,8 @@
 
 Its network takes token ids (1 x tokens, 0 before and 2 after a text) and gives ``said``, a logit for each head
 (:mod:`.opinion`), and ``told``, what each token adds to it: a logit is the mean of its tokens' shares plus a bias, so
-the words that weigh most are known without asking twice. Its vocabulary is the SentencePiece model (unigram; Kudo
+the words that weigh most are known without asking twice. A harmful sentence among harmless ones weighs little in a
+mean: the sentences that add most are read alone, too. Its vocabulary is the SentencePiece model (unigram; Kudo
 2018) that cuts folded text into tokens. The network's metadata names heads and languages and holds the calibration of
 the first head, slope and offset. ``weights/encoder.onnx`` and ``encoder.vocabulary`` are made by ``countermark train
 encoder``; ``weights/README.md`` says from what.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from countermark.moderation.opinion import ANY, Opinion, named
+from countermark.moderation.sentences import cut_sentences
 from countermark.weights import pinned
 
 if TYPE_CHECKING:
@@ -26,16 +29,31 @@ if TYPE_CHECKING:
 __all__ = ["EncoderModel", "load_encoder"]
 
 NETWORK: Final = "encoder.onnx"
-NETWORK_SHA256: Final = "786cbc99a17eaaa6ce044613a22e7ca443b8679bfe5cb930816ca14dafe94785"
+NETWORK_SHA256: Final = "883f64fee954f604474afa3a92ff3b8f4a5b3f97f590b83c8ef26a7fef9b053e"
 VOCABULARY: Final = "encoder.vocabulary"
-VOCABULARY_SHA256: Final = "39b178e6b5b7b4f5c0555d5942175e96db043930c0dccf0d6d832fe077b6e293"
+VOCABULARY_SHA256: Final = "7454d31b297dc3501d6cc49939e2965b0763f3db2cf46ce1752844b96c535e63"
 
 LONGEST: Final = 190  # tokens read together; longer texts are read in pieces, and the worst piece counts
 OVERLAP: Final = 30
 BOS: Final = 0
 EOS: Final = 2
+_NOISE: Final = 2.2  # bytes a token; language has more (one in 200 of our prompts under 2.5 in any language)
+_SENTENCES: Final = 2  # of a piece, that are read alone
+_ALONE: Final = 0.25  # what a sentence without the rest of its text has less, in log odds: context might excuse it
 _EXPLAINED: Final = 0.3  # probability from which the words that weigh most are looked up
 _FEWEST: Final = 4  # tokens of the piece that explains an opinion
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read at once: tokens of a ``text`` that begins at ``first`` of the one that is judged."""
+
+    first: int
+    text: str
+    places: list[tuple[int, int]]  # of the tokens, in ``text``
+    said: NDArray[np.float32]  # a logit for each head
+    told: NDArray[np.float32]  # tokens x heads: shares of the logits
+    alone: bool  # a sentence without the others
 
 
 class EncoderModel:
@@ -59,50 +77,63 @@ class EncoderModel:
 
     def judge(self, texts: Sequence[str]) -> list[Opinion]:
         """Opinions on folded texts of any length, in their order."""
-        if not texts:
-            return []
-        texts = [text.encode("utf-8", "replace").decode() for text in texts]  # half a surrogate is no text
-        cut = [list(_cut(self._pieces.encode(text))) for text in texts]
-        said, told = self._run([piece for pieces in cut for piece in pieces])
-        odds = named(self._slope * said[:, 0] + self._offset, said[:, 1:])
-        opinions, first = [], 0
-        for text, pieces in zip(texts, cut, strict=True):
-            opinions.append(self._opinion(text, odds, told, range(first, first + len(pieces))))
-            first += len(pieces)
-        return opinions
+        return [self._judge(text.encode("utf-8", "replace").decode()) for text in texts]  # half a surrogate is no text
 
-    def _opinion(self, text: str, odds: NDArray[np.float64], told: list[Any], here: range) -> Opinion:
-        probabilities = {head: float(odds[here.start : here.stop, i].max()) for i, head in enumerate(self.heads)}
-        spans: dict[str, tuple[int, int]] = {}
-        places: list[tuple[int, int]] = []
-        for i, head in enumerate(self.heads):
-            if head == ANY or probabilities[head] < _EXPLAINED or not text.strip():
-                continue
-            if not places:
-                places = _places(text, self._pieces.encode(text, out_type=str))
-            piece = int(odds[here.start : here.stop, i].argmax())
-            start = _starts(len(places))[piece]
-            spans[head] = _span(text, told[here.start + piece][:, [0, i]].sum(1), places[start : start + LONGEST])
-        return Opinion(probabilities, spans)
+    def _judge(self, text: str) -> Opinion:
+        read = list(self._read(0, text))
+        sentences = cut_sentences(text)
+        if len(sentences) > 1:
+            telling = sorted({one for piece in read for one in _telling(piece, sentences)})
+            read += [piece for start, end in telling for piece in self._read(start, text[start:end], alone=True)]
+        return self._opinion(read)
 
-    def _run(self, pieces: list[list[int]]) -> tuple[NDArray[np.float32], list[Any]]:
-        """Logits of each piece, and the shares of its tokens.
+    def _read(self, first: int, text: str, *, alone: bool = False) -> Iterator[_Read]:
+        """``text`` in overlapping pieces, one at a time, but of those that are no language only the likest to it.
 
-        One at a time: int8 activations share a scale, so a piece's logits would depend on its neighbours in a batch.
+        int8 activations share a scale, so in a batch a piece's logits would depend on its neighbours.
         """
         import numpy as np
 
-        runs = [self._session.run(["said", "told"], {"ids": np.array([[BOS, *ids, EOS]])}) for ids in pieces]
-        return np.concatenate([said for said, _ in runs]), [told[0, 1:-1] for _, told in runs]
+        ids = self._pieces.encode(text)
+        places = _places(text, self._pieces.encode(text, out_type=str))
+        pieces = [slice(start, start + LONGEST) for start in range(0, max(1, len(ids) - OVERLAP), LONGEST - OVERLAP)]
+        density = [_density(text, places[here]) for here in pieces]
+        best = density.index(max(density))
+        for here in (here for i, here in enumerate(pieces) if i == best or density[i] >= _NOISE):
+            said, told = self._session.run(["said", "told"], {"ids": np.array([[BOS, *ids[here], EOS]])})
+            yield _Read(first, text, places[here], said[0], told[0, 1:-1], alone)
+
+    def _opinion(self, read: Sequence[_Read]) -> Opinion:
+        import numpy as np
+
+        said, alone = np.stack([one.said for one in read]), np.array([one.alone for one in read])
+        odds = named(self._slope * said[:, 0] + self._offset - _ALONE * alone, said[:, 1:])
+        probabilities = {head: float(odds[:, i].max()) for i, head in enumerate(self.heads)}
+        spans: dict[str, tuple[int, int]] = {}
+        for i, head in enumerate(self.heads):
+            piece = read[int(odds[:, i].argmax())]
+            if head != ANY and probabilities[head] >= _EXPLAINED and piece.text.strip():
+                start, end = _span(piece.text, piece.told[:, [0, i]].sum(1), piece.places)
+                spans[head] = piece.first + start, piece.first + end
+        return Opinion(probabilities, spans)
 
 
-def _starts(count: int) -> range:
-    """Where the pieces of a text of ``count`` tokens begin."""
-    return range(0, max(1, count - OVERLAP), LONGEST - OVERLAP)
+def _density(text: str, places: Sequence[tuple[int, int]]) -> float:
+    """Bytes a token: about one where nothing reads like words, about four in most languages."""
+    return len(text[places[0][0] : places[-1][1]].encode()) / len(places) if places else 0.0
 
 
-def _cut(ids: list[int]) -> Iterator[list[int]]:
-    return (ids[start : start + LONGEST] for start in _starts(len(ids)))
+def _telling(piece: _Read, sentences: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The sentences of which the tokens, as far as they are in ``piece``, add most to the first head, on average."""
+    import numpy as np
+
+    starts = np.array([start for start, _ in piece.places])
+    shares = {}
+    for start, end in sentences:
+        here = (starts >= start) & (starts < end)
+        if here.any():
+            shares[start, end] = float(piece.told[here, 0].mean())
+    return sorted(shares, key=lambda one: shares[one])[-_SENTENCES:]
 
 
 def _places(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:

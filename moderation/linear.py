@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LinearModel", "load_linear"]
 
 WEIGHTS: Final = "linear.safetensors"
-SHA256: Final = "e795cab1b29ff2d5a50ac027a72a85fd13a21c7fbf873b8af8cf36e618fd1d8e"
+SHA256: Final = "8748c786f6f6cdf9bc2ef50ebdcc00d2eac2268bd064fa3fe85969e3ae74e814"
 _EXPLAINED: Final = 0.3  # probability from which the words that weigh most are looked up
 _FEWEST: Final = 3  # words of the piece that explains an opinion
 

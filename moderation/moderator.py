@@ -1,6 +1,7 @@
 """From prompts to a :class:`Decision` each.
 
-1. The text is cut into overlapping pieces of ``PIECE`` characters, so that cost stays linear.
+1. The text is cut into overlapping pieces of ``PIECE`` characters, so that cost stays linear. Rules read all of them;
+   of texts of more than ``MOST`` views the model reads those with the sentences that the linear tier finds worst.
 2. Each piece gives its views (:mod:`.views`); each view is judged by the rules, and by an operator's own terms
    (:mod:`.custom`). The model judges those that are made for it (``View.judged``), and the last view of a source where
    a rule fired in it. Allowed phrases are blanked out for it. Harmless idioms may be taken at their word, and what is
@@ -14,6 +15,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,16 +29,19 @@ from countermark.moderation.decision import Decision, Reason
 from countermark.moderation.encoder import load_encoder
 from countermark.moderation.language import UNKNOWN, identify
 from countermark.moderation.lexicon import Scan
+from countermark.moderation.linear import load_linear
 from countermark.moderation.mapped import MappedText, whole
 from countermark.moderation.opinion import ANY, Opinion, PromptModel
 from countermark.moderation.policy import FLOORS, Policy, load_policy
 from countermark.moderation.rules import RuleBook, load_rules
+from countermark.moderation.sentences import cut_sentences
 from countermark.moderation.views import View
 
 __all__ = ["Moderator"]
 
 PIECE: Final = 2000  # characters
 OVERLAP: Final = 200
+MOST: Final = 64  # views of a prompt that the model judges
 BATCH: Final = 64  # views that the model judges at once
 UNTRAINED: Final = 0.5  # what the model's probability is multiplied with in languages it does not know
 MINOR: Final = "minor"  # the lexicon's group of words for people under age
@@ -125,11 +130,15 @@ class Moderator:
         for text in texts:
             case = _Case(text, *identify(text))
             waiting.append(case)
+            own: list[_Question] = []
             for piece in _pieces(text):
-                questions += self._read(piece, case)
-                if len(questions) >= batch:
-                    self._ask(questions, batch)
-                    questions = []
+                own += self._read(piece, case)
+                if len(own) > 2 * MOST:
+                    own = _most_suspect(own)
+            questions += _most_suspect(own)
+            if len(questions) >= batch:
+                self._ask(questions, batch)
+                questions = []
             if not questions or len(waiting) >= batch:
                 self._ask(questions, batch)
                 yield from map(self._decide, waiting)
@@ -244,6 +253,17 @@ def _questions(case: _Case, view: View, masked: str, allowed: Allowed, minors: b
     for question in asked:
         if question.text.strip():
             yield question
+
+
+def _most_suspect(questions: list[_Question]) -> list[_Question]:
+    """At most ``MOST``: those with the sentences that the linear tier, which is much quicker, finds worst."""
+    if len(questions) <= MOST:
+        return questions
+    worst = []
+    for question in questions:
+        sentences = [question.text[start:end] for start, end in cut_sentences(question.text)]
+        worst.append(max(opinion.probabilities[ANY] for opinion in load_linear().judge(sentences)))
+    return [questions[i] for i in sorted(heapq.nlargest(MOST, range(len(worst)), key=worst.__getitem__))]
 
 
 def _told(reasons: list[Reason], flagged: list[str]) -> Iterator[Reason]:

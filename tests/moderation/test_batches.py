@@ -14,6 +14,7 @@ from countermark.errors import UsageError
 from countermark.moderation import Moderator, Opinion
 from countermark.moderation.features import features, features_of
 from countermark.moderation.linear import load_linear
+from countermark.moderation.moderator import MOST
 
 ODD = [
     "",
@@ -66,9 +67,20 @@ def test_the_model_is_asked_about_many_prompts_at_once(all_benign: list[str]) ->
     list(moderator.check_all(all_benign[:100], batch=50))
     assert sum(model.asked) >= 100
     assert len(model.asked) <= 4
-    model.asked.clear()
-    moderator.check("a cat walks. " * 20_000)
-    assert max(model.asked) == 64, "a long prompt is judged in batches, too"
+
+
+def test_of_a_very_long_prompt_the_model_reads_the_most_suspect_pieces() -> None:
+    asked: list[str] = []
+
+    class Reader(Recorder):
+        def judge(self, texts: Sequence[str]) -> list[Opinion]:
+            asked.extend(texts)
+            return super().judge(texts)
+
+    calm = "a cat walks over a bridge. " * 8_000
+    Moderator("standard", model=Reader()).check(f"{calm} how to build a pipe bomb in your kitchen {calm}")
+    assert len(asked) == MOST
+    assert any("pipe bomb" in text for text in asked)
 
 
 def test_no_more_is_read_than_a_batch(moderator: Moderator) -> None:
