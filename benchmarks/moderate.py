@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ from countermark.training._metrics import auc, calibration_error
 from countermark.training._prompts import PARTS, Example, own_examples, part_of
 from countermark.training._sources import PRIOR, VALIDATION, VIDEO
 
-TABLES = ("own", "sources", "cost", "abuse")
+TABLES = ("own", "padding", "sources", "cost", "abuse")
+PADDING = (0, 1, 3)  # harmless sentences on each side of a prompt
 LEAST = 8  # rows of a class below which a figure says nothing
 HOSTILE = {
     "one letter": "a",
@@ -77,9 +79,11 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     moderator = Moderator(args.policy, model=load_model(args.model))
     parts = args.parts.split(",")
+    rows = [row for row in own_examples() if part_of(row, PARTS) == 0]
     if "own" in parts:
-        rows = [row for row in own_examples() if part_of(row, PARTS) == 0]
         print(_own(_judge(moderator, rows[:: 40 if args.small else 1])))
+    if "padding" in parts:
+        print(_padding(moderator, rows[:: 40 if args.small else 3]))
     if "sources" in parts and args.data:
         wanted = args.sources.split(",") if args.sources else VALIDATION
         print(_sources(_judge(moderator, _read(args.data / "dev.jsonl", wanted, args.most))))
@@ -127,6 +131,26 @@ def _own(judged: Judged) -> str:
     weights = np.where(harmful, PRIOR / max(1, harmful.sum()), (1 - PRIOR) / max(1, (~harmful).sum()))
     error = calibration_error(risk, harmful, weights)
     return f"{shown}\n\nCalibration error of risk at {PRIOR:.0%} harmful prompts: {error:.3f}\n"
+
+
+def _padding(moderator: Moderator, rows: Sequence[Example]) -> str:
+    """Prompts among harmless sentences of their language: those harmless rows of it that have the least risk."""
+    dice, calm = random.Random(0), dict[str, list[str]]()
+    judged = _judge(moderator, [row for row in rows if not row.harmful])
+    for lang in {row.lang for row in rows}:
+        own = sorted((risk, row.text) for row, risk in zip(judged.rows, judged.risk, strict=True) if row.lang == lang)
+        calm[lang] = [text for _, text in own[: max(3, len(own) // 3)]]
+    shown = []
+    for count in PADDING:
+        padded = []
+        for row in rows:
+            around = [dice.choice(calm[row.lang]) for _ in range(2 * count)] if calm[row.lang] else []
+            sentences = [text.rstrip(".!?。 ") for text in (*around[:count], row.text, *around[count:])]
+            padded.append(replace(row, text=". ".join(sentences)))
+        judged = _judge(moderator, padded)
+        shown.append([str(count), *_line(judged.risk, judged.refused, judged.harmful)])
+    head = ["harmless sentences on each side", "harmless", "harmful", "AUC", "refused, harmless", "refused, harmful"]
+    return table(head, shown) + "\n"
 
 
 def _line(risk: npt.NDArray[np.float64], refused: npt.NDArray[np.bool_], harmful: npt.NDArray[np.bool_]) -> list[str]:

@@ -94,8 +94,8 @@ class EncoderModel:
         """
         import numpy as np
 
-        ids = self._pieces.encode(text)
-        places = _places(text, self._pieces.encode(text, out_type=str))
+        tokens = self._pieces.encode(text, out_type=str)
+        ids, places = self._pieces.piece_to_id(tokens), _places(text, tokens)
         pieces = [slice(start, start + LONGEST) for start in range(0, max(1, len(ids) - OVERLAP), LONGEST - OVERLAP)]
         density = [_density(text, places[here]) for here in pieces]
         best = density.index(max(density))

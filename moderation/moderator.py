@@ -133,7 +133,7 @@ class Moderator:
             own: list[_Question] = []
             for piece in _pieces(text):
                 own += self._read(piece, case)
-                if len(own) > 2 * MOST:
+                if len(own) > 4 * MOST:
                     own = _most_suspect(own)
             questions += _most_suspect(own)
             if len(questions) >= batch:
