@@ -31,7 +31,6 @@ __all__ = ["Classifier", "Judge", "load_classifier"]
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
 SHA256 = "73b3b8200856248c1d65b88639e5b8d9329ae5bf93dfac3b3235936dc1782477"
-BATCH = 4  # windows that are judged together
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept
 LONG_ENOUGH = 1.0  # seconds of a part whose probability counts when the whole's is lower
@@ -76,20 +75,14 @@ class Classifier:
         expected = (facts.seconds or 0.0) / WINDOW
         return Judge(self, facts, every=WINDOW * max(1.0, expected / MOST_WINDOWS), pictures=pictures)
 
-    def look(self, windows: list[Window]) -> list[Look]:
-        """What is kept of windows."""
+    def look(self, window: Window) -> Look:
+        """What is kept of a window."""
         from countermark.detect.features import cube_features, motion_features
 
-        along = main_axes(self.backbone(np.stack([w.whole for w in windows])), self.arrays)
-        cubes = cube_features(np.concatenate([w.luma for w in windows]), np.concatenate([w.chroma for w in windows]))
-        found, first = [], 0
-        for own, window in zip(along, windows, strict=True):
-            mine = cubes[first : first + len(window.luma)]
-            first += len(window.luma)
-            motion = motion_features(window.thumb)
-            rows = np.concatenate([mine, np.broadcast_to(motion, (len(mine), len(motion)))], 1)
-            found.append(Look(own, rows.mean(0), _share(linear(normal(rows, self.arrays), self.arrays))))
-        return found
+        along = main_axes(self.backbone(window.whole[None]), self.arrays)[0]
+        cubes, motion = cube_features(window.luma, window.chroma), motion_features(window.thumb)
+        rows = np.concatenate([cubes, np.broadcast_to(motion, (len(cubes), len(motion)))], 1)
+        return Look(along, rows.mean(0), _share(linear(normal(rows, self.arrays), self.arrays)))
 
     def probability(self, looks: Sequence[Look]) -> float:
         """Calibrated probability of one window or several, judged as one by their means."""
@@ -110,7 +103,6 @@ class Judge:
     every: float = WINDOW
     pictures: bool = False
     _sampler: Sampler = field(init=False)
-    _waiting: list[Window] = field(default_factory=list)
     _spans: list[tuple[float, float]] = field(default_factory=list)
     _looks: list[Look] = field(default_factory=list)
     _moments: list[tuple[float, int, Moment, npt.NDArray[np.uint8] | None]] = field(default_factory=list)
@@ -131,28 +123,19 @@ class Judge:
             return
         if window.times[2] - window.times[0] < SHORTEST:
             return
-        self._waiting.append(window)
-        if len(self._waiting) == BATCH:
-            self._judge()
-
-    def _judge(self) -> None:
-        windows, self._waiting = self._waiting, []
-        if not windows:
-            return
-        for window, look in zip(windows, self.classifier.look(windows), strict=True):
-            self._looks.append(look)
-            self._spans.append((window.start, window.end))
-            probability = self.classifier.probability([look])
-            places = tuple((*place, SIDE, float(p)) for place, p in zip(window.places, look.patches, strict=True))
-            moment = Moment(window.times[1], probability, places)
-            heapq.heappush(self._moments, (probability, len(self._spans), moment, window.picture))
-            if len(self._moments) > TELLING:
-                heapq.heappop(self._moments)
+        look = self.classifier.look(window)
+        self._looks.append(look)
+        self._spans.append((window.start, window.end))
+        probability = self.classifier.probability([look])
+        places = tuple((*place, SIDE, float(p)) for place, p in zip(window.places, look.patches, strict=True))
+        moment = Moment(window.times[1], probability, places)
+        heapq.heappush(self._moments, (probability, len(self._spans), moment, window.picture))
+        if len(self._moments) > TELLING:
+            heapq.heappop(self._moments)
 
     def finish(self) -> Opinion:
         """The opinion, when all frames have been pushed."""
         self._take(self._sampler.finish())
-        self._judge()
         if not self._looks:
             return Opinion("nothing", self._nothing_seen(), applies=False)
         unlike = self._unlike(np.mean([look.hand for look in self._looks], 0))

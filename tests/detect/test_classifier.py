@@ -11,7 +11,7 @@ import pytest
 from countermark.detect import backbone as backbone_module
 from countermark.detect import classifier as module
 from countermark.detect.backbone import CHANNELS, KINDS, WIDTH, Backbone, load_backbone
-from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, load_classifier
+from countermark.detect.classifier import TELLING, Classifier, Limits, load_classifier
 from countermark.detect.features import NAMES
 from countermark.detect.opinion import declined
 from countermark.errors import WeightsMissing
@@ -127,15 +127,6 @@ def test_moments_keep_a_small_picture_where_one_is_asked_for(blank: Classifier, 
     assert [picture.shape for picture in opinion.pictures] == [(360, 480, 3)] * (TELLING if asked else 0)
 
 
-def test_batches_of_windows_change_nothing(blank: Classifier, clip, monkeypatch: pytest.MonkeyPatch):
-    frames = clip(24 * (BATCH + 1) // 2)
-    one = _judge(blank, frames)
-    monkeypatch.setattr(module, "BATCH", 1)
-    other = _judge(blank, frames)
-    assert one.probability == pytest.approx(other.probability, abs=2e-3)
-    assert [s.probability for s in one.segments] == pytest.approx([s.probability for s in other.segments], abs=2e-3)
-
-
 @pytest.mark.parametrize(("bias", "says"), [(3.0, "generated"), (0.0, "unsure"), (-3.0, "nothing")])
 def test_the_verdict_follows_symmetric_thresholds(blank: Classifier, clip, bias: float, says: str):
     opinion = _judge(_with(blank, bias), clip(16))
@@ -184,7 +175,6 @@ def test_memory_does_not_grow_with_the_file(blank: Classifier, clip):
     frames = clip(24)
     for i in range(240):
         judge.add(i / 24, frames[i % 24])
-        assert len(judge._waiting) < BATCH
         assert len(judge._sampler._kept) <= 14
     judge.finish()
     assert len(judge._moments) <= TELLING
