@@ -35,6 +35,7 @@ from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
 from countermark.generate.world import FRAMES, sample_scene
 from countermark.generate.world import path as path_of
+from countermark.training._muon import Optimisers
 
 FIELD_NAMES = [field for _, fields in SLOTS for field in fields]
 WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
@@ -131,27 +132,6 @@ def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.
     return (((guess - clean) ** 2).flatten(1).mean(1) * weight).mean()
 
 
-class Optimisers:
-    """Muon for inner matrices and AdamW for the rest, with one schedule."""
-
-    def __init__(self, model: nn.Module, matrices: list[nn.Parameter], rates: tuple[float, float]) -> None:
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in model.parameters() if id(p) not in chosen]
-        self.rates = rates
-        self.all: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(matrices, lr=rates[0], weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=rates[1], betas=(0.9, 0.97), weight_decay=0.0),
-        )
-
-    def step(self, factor: float) -> None:
-        """Steps with the learning rates times ``factor``, and clears the gradients."""
-        for optimiser, rate in zip(self.all, self.rates, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * factor
-            optimiser.step()
-            optimiser.zero_grad()
-
-
 def train_video(args: argparse.Namespace) -> None:
     """Trains the transformer for ``--minutes``, from the last checkpoint if there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -160,7 +140,7 @@ def train_video(args: argparse.Namespace) -> None:
     model = VideoTransformer(Shape()).to(device)
     average = copy.deepcopy(model).requires_grad_(False)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
-    optimisers = Optimisers(model, matrices, (1.5e-3 * args.rate, 1e-3 * args.rate))
+    optimisers = Optimisers(model, (1.5e-3 * args.rate, 1e-3 * args.rate), matrices=matrices)
     step, seen, path = 0, 0, args.runs / "video.pt"
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
@@ -253,7 +233,7 @@ def train_upscaler(args: argparse.Namespace) -> None:
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True)["model"])
     matrices = [p for p in model.parameters() if p.ndim == 2]
-    optimisers = Optimisers(model, matrices, (2e-3 * args.rate, 2e-3 * args.rate))
+    optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
     log = Log(args.runs / "upscale.csv", every=100)
     start = time.monotonic()
     step = 0
