@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from countermark.generate.sampler import invert, sample
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
-from countermark.generate.world import COLOURS, FPS, FRAMES, KINDS
+from countermark.generate.world import FPS, FRAMES, KINDS, PAINTED
+from countermark.media import open_source
 from countermark.weights import pinned
 
 __all__ = ["EmbeddedModel", "networks"]
@@ -25,10 +27,15 @@ __all__ = ["EmbeddedModel", "networks"]
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
 SHA256 = "34823d138676566fc747ff665d598606731b1de655c77778e12fdb78a3b96eb5"
 STEPS, GUIDANCE = 24, 3.0
+STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
+LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
+NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next
 CORRECTIONS = 3  # of the small clip that the decoder may have enlarged to given frames; more bring little
 KNOWS = (
-    f"it knows one or two of {', '.join(KINDS)} in {', '.join(COLOURS)}, that stand, bounce or move left, right, up or "
-    "down, to the left or right of each other, by day, at night or in a studio, animated or photorealistic"
+    f"it knows one to three of {', '.join(KINDS)} in {', '.join(PAINTED)}, that stand, bounce, circle, spin or move "
+    "left, right, up or down, beside, above or behind each other, a cookie that is bitten, a balloon that pops, a lamp "
+    "that goes out, a ball that knocks over a box, by day, at night, in a studio, on a meadow or a street, animated or "
+    "photorealistic"
 )
 
 
@@ -55,34 +62,37 @@ def networks() -> tuple[TextEncoder, VideoTransformer, Upscaler, Vocabulary]:
 class EmbeddedModel:
     """A small video diffusion transformer of a small world; see its card in ``generate/weights``.
 
-    A clip has 24 frames (3 seconds at 8 a second) of 256 x 256 pixels.
+    A clip has 32 frames (4 seconds at 8 a second) of 256 x 256 pixels. Longer ones are made in stretches, each going on
+    from the last frames of the one before; shorter ones show the same scene faster.
     """
 
     name = "countermark-embedded"
-    version: str | None = "1"
+    version: str | None = "2"
     marks_noise = True
+    counts_frames = True
 
     def generate(self, request: Request) -> Result:
-        """Makes a clip. Sizes are squares; longer clips and pictures to start from are beyond this version."""
-        longest = FRAMES / FPS
-        if request.image is not None:
-            raise UsageError("the embedded model cannot start from an image")
-        if request.seconds is not None and request.seconds > longest:
-            raise UsageError(f"the embedded model makes at most {longest:g} seconds")
+        """Makes a clip. Sizes are squares. Raises UsageError for what is beyond it, BadMedia for a picture that is none."""
+        fps = request.fps or FPS
+        seconds = request.frames / fps if request.frames is not None else request.seconds or FRAMES / FPS
+        if seconds > LONGEST:
+            raise UsageError(f"the embedded model makes at most {LONGEST:g} seconds")
         side = Shape().size * SCALE
         width, height = request.size or (side, side)
         if width != height:
             raise UsageError(f"the embedded model makes squares, such as {side}x{side}")
-        frames, warnings = self._frames(request)
-        fps = request.fps or FPS
-        count = max(1, round((request.seconds or longest) * fps))
-        at = np.minimum((np.arange(count) * FPS / fps).astype(int), FRAMES - 1)  # keeps the pace at any frame rate
+        stretches = max(0, math.ceil((seconds * FPS - FRAMES) / STEP))
+        if stretches and request.noise_key is not None:
+            raise UsageError(f"a noise mark takes a clip of {FRAMES / FPS:g} seconds")
+        frames, warnings = self._frames(request, stretches)
+        count = request.frames or max(1, round(seconds * fps))
+        at = np.round(np.linspace(0, len(frames) - 1, count)).astype(int)
         return Result(_resize(frames[at], width), fps, warnings)
 
     def recover_noise(self, frames: npt.NDArray[np.uint8], prompt: str | None = None) -> npt.NDArray[np.float32]:
-        """The noise (24 x 32 x 32 x 3) that one of its clips came from, for :func:`.noise_mark.read_noise`.
+        """The noise (32 x 32 x 32 x 3) that one of its clips came from, for :func:`.noise_mark.read_noise`.
 
-        ``frames``: uint8, 24 x S x S x 3, RGB, the clip's own frames in their order, whole, at any size; a cut, a
+        ``frames``: uint8, 32 x S x S x 3, RGB, the clip's own frames in their order, whole, at any size; a cut, a
         crop or another rate leaves nothing to read. ``prompt`` helps a little where it is known. Raises BadMedia for
         anything else.
         """
@@ -99,7 +109,8 @@ class EmbeddedModel:
                 small = (small + seen - _shrunk(shown)).clamp(-1, 1)
             return invert(video, small, slots if prompt else None, steps=STEPS)[0].numpy()
 
-    def _frames(self, request: Request) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    def _frames(self, request: Request, stretches: int) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+        """A clip and what its user should know; ``stretches``: how many more follow on the first."""
         text, video, upscaler, vocabulary = networks()
         prompt = request.prompt if request.style is None else f"{request.prompt}, {request.style}"
         tokens = vocabulary.encode(prompt)
@@ -108,23 +119,43 @@ class EmbeddedModel:
             words = ", ".join(tokens.unknown) or "any word"
             warnings.append(f"the embedded model does not understand: {words}; {KNOWS}")
         warnings += [f"the embedded model read {word!r} as {known!r}" for word, known in tokens.read_as]
-        steps = request.steps or STEPS
+        steps, total = request.steps or STEPS, FRAMES + STEP * stretches
+        known = None if request.image is None else _first_frame(request.image)
         with torch.inference_mode():
             slots = text(vocabulary.batch([prompt]))
             against = text(vocabulary.batch([request.negative])) if request.negative else None
-            small = sample(
-                video,
-                slots,
-                steps=steps,
-                guidance=GUIDANCE if request.guidance is None else request.guidance,
-                seeds=[request.seed],
-                against=against,
-                noise=_marked(request),
-                on_step=lambda: request.on_step(steps),
-            )
-            large = upscaler(small.clamp(-1, 1), slots)[0]
+            small = torch.zeros(1, 0, Shape().size, Shape().size, 3)
+            for number in range(stretches + 1):
+                first = STEP * number
+                made = sample(
+                    video,
+                    slots,
+                    steps=steps,
+                    guidance=GUIDANCE if request.guidance is None else request.guidance,
+                    seeds=[request.seed + number * NEXT_SEED],
+                    against=against,
+                    noise=_marked(request),
+                    known=known,
+                    span=(first / (total - 1), (first + FRAMES - 1) / (total - 1)),
+                    on_step=lambda: request.on_step(steps * (stretches + 1)),
+                ).clamp(-1, 1)
+                small = torch.cat([small[:, :first], made], 1)
+                known = made[:, STEP:]
+            large = upscaler(small, slots)[0]
         pixels = ((large.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
         return pixels, tuple(warnings)
+
+
+def _first_frame(path: Path) -> torch.Tensor:
+    """A picture's middle square on the model's grid: 1 x 1 x 32 x 32 x 3, -1..1. Raises BadMedia for what is none."""
+    import cv2
+
+    rgb = next(iter(open_source(path).frames())).rgb
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    square = np.ascontiguousarray(rgb[top : top + side, left : left + side])
+    small = cv2.resize(square, (Shape().size, Shape().size), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(small.astype(np.float32) / 127.5 - 1)[None, None]
 
 
 def _marked(request: Request) -> torch.Tensor | None:

@@ -96,6 +96,8 @@ def load_model(
     if name == "embedded":
         if offload not in (None, "none"):
             raise UsageError("the embedded model is small and takes no offload")
+        if device not in (None, "cpu") or dtype not in (None, "float32"):
+            raise UsageError("the embedded model runs on the CPU, in float32")
         from countermark.generate.embedded import EmbeddedModel
 
         return EmbeddedModel()

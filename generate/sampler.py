@@ -34,13 +34,16 @@ def sample(
     seeds: list[int],
     against: Tensor | None = None,
     noise: Tensor | None = None,
+    known: Tensor | None = None,
+    span: tuple[float, float] | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> Tensor:
     """Clips for slot vectors (B x slots x width): float32, B x T x H x W x 3, about -1..1.
 
     Each sample's noise comes from its own seed, so that a batch gives what single calls give. ``against``: slot
     vectors (B x slots x width) to be guided away from; without them, away from no prompt. ``noise`` (B x T x H x W x
-    3, standard normal) stands in for the seeds'.
+    3, standard normal) stands in for the seeds'. ``known`` (B x K x H x W x 3): the first K frames, which stay as they
+    are; ``span``: which part of its scene the clip shows.
     """
     shape = model.shape
     size = (shape.frames, shape.size, shape.size, 3)
@@ -51,16 +54,23 @@ def sample(
     both = torch.cat([slots, slots if against is None else against])
     drop = torch.zeros(2 * count, dtype=torch.bool)
     drop[count:] = against is None
-    path = levels(steps)
-    for now, then in pairwise(path):
+    given = torch.zeros(2 * count, shape.frames, dtype=torch.bool)
+    if known is not None:
+        given[:, : known.shape[1]] = True
+    spans = torch.tensor([span or (0.0, 1.0)]).expand(2 * count, 2)
+    for now, then in pairwise(levels(steps)):
+        if known is not None:
+            x = torch.cat([known, x[:, known.shape[1] :]], 1)
         if guidance == 1.0:
-            clean = model(x, torch.full((count,), now), slots)
+            clean = model(x, torch.full((count,), now), slots, given=given[:count], span=spans[:count])
         else:
-            guided, plain = model(torch.cat([x, x]), torch.full((2 * count,), now), both, drop).chunk(2)
+            guided, plain = model(
+                torch.cat([x, x]), torch.full((2 * count,), now), both, drop, given=given, span=spans
+            ).chunk(2)
             clean = plain + guidance * (guided - plain)
         x = clean + (x - clean) * (then / now)
         on_step()
-    return x
+    return x if known is None else torch.cat([known, x[:, known.shape[1] :]], 1)
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 """The text encoder: a prompt becomes one vector for the scene and one for each thing in it.
 
 Design decisions
-* Words, not subwords: the world has some 150 of them. A word outside is looked up by spelling (``difflib``), else
+* Words, not subwords: the world has some 470 of them. A word outside is looked up by spelling (``difflib``), else
   it is dropped and reported, so that a user learns what the model did not understand.
 * Queries, one a slot, gather what the words say by attention. The encoder is trained first, on captions alone, to
   read back what they said (:class:`~countermark.generate.captions.Said`), and is then frozen: binding colour to
@@ -21,12 +21,14 @@ from countermark.generate.captions import FIELDS, SLOTS, known_words, words
 
 __all__ = ["TextEncoder", "Tokens", "Vocabulary"]
 
-PAD, LENGTH = 0, 40  # words of a prompt beyond LENGTH are dropped
+PAD, LENGTH = 0, 48  # words of a prompt beyond LENGTH are dropped
 SMALL_WORDS = frozenset(
     word
     for line in (
         "a an the is are be was of to in on at with and or its it this that there by for from into as while very some",
         "video clip film movie scene shot picture footage showing shows please make generate create",
+        "der die das ein eine einen einem einer ist sind war zu in im am an auf mit und oder von bei es da aus bitte",
+        "zeigt zeige mache erzeuge szene bild aufnahme",
     )
     for word in line.split()
 )

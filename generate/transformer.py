@@ -1,12 +1,14 @@
 """The video diffusion transformer: noisy space-time patches and slot vectors in, a clean video out.
 
 Design decisions
-* Pixels, no auto-encoder: at 32x32 a patch of 3 frames by 8x8 pixels is a token of 576 numbers, 128 tokens a clip.
+* Pixels, no auto-encoder: at 32x32 a patch of 4 frames by 8x8 pixels is a token of 768 numbers, 128 tokens a clip.
   At 64x64 and 512 tokens two cores saw a quarter of the clips in the same time and bound nothing in the first hour.
 * It predicts the clean video and is trained on the velocity that follows from it (Li and He, "Back to basics: let
   denoising generative models denoise", 2025): a network of this width can hold a clean patch but not a noisy one.
 * Text joins the sequence as a few more tokens (joint attention), so a thing's patch can look its slot up, and also
   modulates every block, beside the noise level (as the pooled text of Esser et al. 2024).
+* Frames may be given, clean, among noisy ones (as masks in image-to-video models): a picture to start from, or the
+  end of the stretch before. ``span`` says which part of a scene a clip shows, so that ten seconds are not four, looped.
 * Rotary positions in three axes (Su et al. 2021), normalised queries and keys (Henry et al. 2020), and one
   modulation of the noise level shared by all blocks with a learned offset in each (PixArt-alpha's adaLN-single).
 """
@@ -26,14 +28,14 @@ __all__ = ["Shape", "VideoTransformer"]
 class Shape:
     """Sizes of the model: the clip's grid, its patches, and the network."""
 
-    frames: int = 24
+    frames: int = 32
     size: int = 32
-    patch_frames: int = 3
+    patch_frames: int = 4
     patch_size: int = 8
     width: int = 256
     depth: int = 8
     heads: int = 4
-    slots: int = 3
+    slots: int = 4
     slot_width: int = 128
 
     @property
@@ -67,31 +69,68 @@ class VideoTransformer(nn.Module):
         self.out_offset = nn.Parameter(torch.zeros(2, width))
         self.patch_out = nn.Linear(width, shape.patch_values)
         self.whole = nn.Linear(shape.slots * shape.slot_width, width)
-        nn.init.zeros_(self.whole.weight)
-        nn.init.zeros_(self.whole.bias)
+        self.given = nn.Linear(shape.patch_frames, width, bias=False)
+        self.span = nn.Linear(2, width)
+        for layer in (self.whole, self.span):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.given.weight)
         nn.init.zeros_(self.patch_out.weight)
         nn.init.zeros_(self.patch_out.bias)
         cos, sin = _rotary(shape.grid, width // shape.heads)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def forward(self, noisy: Tensor, level: Tensor, slots: Tensor, drop: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        noisy: Tensor,
+        level: Tensor,
+        slots: Tensor,
+        drop: Tensor | None = None,
+        *,
+        given: Tensor | None = None,
+        span: Tensor | None = None,
+    ) -> Tensor:
         """Clean clips, shaped as ``noisy``.
 
         ``level`` (B) is the share of noise, 0..1; ``drop`` (B, bool) marks samples that are to ignore their slots.
+        ``given`` (B x T, bool): frames of ``noisy`` that are clean; ``span`` (B x 2): from when to when the clip lasts,
+        as shares of its scene, all of it by default.
         """
+        return self.features(noisy, level, slots, drop, given=given, span=span)[0]
+
+    def features(
+        self,
+        noisy: Tensor,
+        level: Tensor,
+        slots: Tensor,
+        drop: Tensor | None = None,
+        *,
+        given: Tensor | None = None,
+        span: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward`, and the video tokens half way (B x N x width), which training asks where things are."""
         text, whole = self.slot_in(slots), self.whole(slots.flatten(1))
         if drop is not None:
             text = torch.where(drop[:, None, None], self.nothing.to(text.dtype), text)
             whole = torch.where(drop[:, None], torch.zeros_like(whole), whole)
         video = self.patch_in(self._patches(noisy))
+        if given is not None:
+            t, h, w = self.shape.grid
+            known = self.given(given.view(-1, t, self.shape.patch_frames).to(video.dtype))
+            video = video + known.repeat_interleave(h * w, dim=1)
+        if span is not None:
+            whole = whole + self.span(torch.stack([span[:, 0], span[:, 1] - 1], 1).to(whole.dtype))
         x = torch.cat([text + self.slot_place, video], dim=1)
         modulation = self.modulation(functional.silu(self.level(_waves(level)) + whole)).view(-1, 6, self.shape.width)
-        for block in self.blocks:
+        middle = x
+        for i, block in enumerate(self.blocks):
             x = block(x, modulation, self.cos, self.sin)
+            if i == len(self.blocks) // 2 - 1:
+                middle = x
         shift, scale = (modulation[:, :2] + self.out_offset).chunk(2, dim=1)
         out = _norm(x[:, self.shape.slots :]) * (1 + scale) + shift
-        return self._frames(self.patch_out(out))
+        return self._frames(self.patch_out(out)), middle[:, self.shape.slots :]
 
     def _patches(self, clip: Tensor) -> Tensor:
         t, h, w = self.shape.grid

@@ -2,7 +2,7 @@
 
 Stages, in order, each resumable from its checkpoint in ``--runs``:
 
-* ``text``: the text encoder learns to read captions back (two minutes on a core).
+* ``text``: the text encoder learns to read captions back (five minutes on a core).
 * ``video``: the transformer learns to denoise 32-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
 * ``upscale``: the decoder learns 32 -> 256 pixels.
 * ``export``: averages are rounded to bfloat16 and written to ``generate/weights``, with their sha256.
@@ -20,10 +20,11 @@ import csv
 import hashlib
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -33,10 +34,16 @@ from countermark.generate.sampler import SHIFT
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
-from countermark.generate.world import FRAMES, sample_scene
-from countermark.generate.world import path as path_of
+from countermark.generate.world import FRAMES, pose, sample_scene, view
+from countermark.training._muon import Optimisers
 
 FIELD_NAMES = [field for _, fields in SLOTS for field in fields]
+PARTS, PICTURES = (
+    0.2,
+    0.1,
+)  # shares of clips that go on from half of one before, or show a part; that begin with a picture
+CELLS = 8  # a side, that the middle of the network is asked about
+ASKED = 0.3  # weight of that loss
 WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
 
 
@@ -58,33 +65,66 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A clip of the renderer: pixels (T x S x S x 3), its caption, where each slot's thing is (T x 8 x 8 x 3), which
+    frames are given (T), and which part of the scene it shows.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    text: str
+    where: npt.NDArray[np.bool_]
+    given: npt.NDArray[np.bool_]
+    span: tuple[float, float]
+
+
 class Clips:
     """Freshly drawn clips with captions; each is handed out twice."""
 
-    def __init__(self, seed: int, vocabulary: Vocabulary) -> None:
+    def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.vocabulary = vocabulary
-        self.pool: list[tuple[np.ndarray[Any, Any], str]] = []
+        self.pool: list[Drawn] = []
 
-    def batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """Clips (uint8, B x T x 32 x 32 x 3) and word numbers (B x N)."""
-        fresh = [self._draw() for _ in range(count - min(count // 2, len(self.pool)))]
+    def batch(self, count: int) -> list[Drawn]:
+        """So many clips, half of them seen before."""
+        fresh = [draw(self.rng) for _ in range(count - min(count // 2, len(self.pool)))]
         again = [self.pool.pop(int(self.rng.integers(len(self.pool)))) for _ in range(count - len(fresh))]
         self.pool += fresh
-        clips, captions = zip(*fresh, *again, strict=True)
-        return torch.from_numpy(np.stack(clips)), self.vocabulary.batch(list(captions))
+        return fresh + again
 
-    def _draw(self) -> tuple[np.ndarray[Any, Any], str]:
-        scene = sample_scene(self.rng)
-        text, _ = caption(scene, self.rng)
-        return render(scene, Shape().size), text
+
+def draw(rng: np.random.Generator) -> Drawn:
+    """A scene, most often whole and with no frame given; else a part of it, with frames to go on from."""
+    scene = sample_scene(rng)
+    text, said = caption(scene, rng)
+    start, length, known = 0.0, 1.0, 0
+    kind = rng.random()
+    if kind < PARTS:
+        length = float(rng.uniform(0.3, 0.9))
+        start = float(rng.uniform(0, 1 - length))
+        known = int(rng.choice([0, FRAMES // 2]))
+    elif kind < PARTS + PICTURES:
+        known = 1
+    span = (start, start + length)
+    given = np.arange(FRAMES) < known
+    where = np.zeros((FRAMES, CELLS, CELLS, 3), bool)
+    times = np.linspace(*span, FRAMES, dtype=np.float32)
+    centre, scale = view(scene, times)
+    middle = (np.arange(CELLS) + 0.5) / CELLS
+    for slot, thing in enumerate(said.things):
+        at = pose(thing, times)
+        x, y = ((at.x - centre) * scale + 0.5)[:, None, None], at.y[:, None, None]
+        far = np.hypot(middle[None, None, :] - x, middle[None, :, None] - y)
+        there = at.whole > 0.5 if thing.fate == "popped" else np.ones(FRAMES, bool)
+        where[..., slot] = (far < (thing.radius * scale)[:, None, None]) & there[:, None, None]
+    return Drawn(render(scene, Shape().size, span=span), text, where, given, span)
 
 
 def train_text(args: argparse.Namespace) -> None:
     """Teaches the text encoder to read captions back, held-out pairs of colour and kind included."""
     vocabulary, rng = Vocabulary(), np.random.default_rng(args.seed)
     model = TextEncoder(len(vocabulary))
-    steps, size = 2000, 128
+    steps, size = 5000, 128
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, steps)
 
@@ -125,31 +165,37 @@ def noise_levels(count: int, generator: torch.Generator | None = None, shift: fl
     return shift * u / (1 + (shift - 1) * u)
 
 
-def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, floor: float = 0.2) -> Tensor:
-    """Squared error of the velocity implied by a guess of the clean clip; ``floor`` bounds the weight of low noise."""
+def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, asked: Tensor, floor: float = 0.2) -> Tensor:
+    """Squared error of the velocity implied by a guess of the clean clip, over the frames ``asked`` for (B x T, bool).
+
+    ``floor`` bounds the weight of low noise.
+    """
     weight = 1.0 / level.clamp_min(floor) ** 2
-    return (((guess - clean) ** 2).flatten(1).mean(1) * weight).mean()
+    error = ((guess - clean) ** 2).flatten(2).mean(2) * asked
+    return (error.sum(1) / asked.sum(1) * weight).mean()
 
 
-class Optimisers:
-    """Muon for inner matrices and AdamW for the rest, with one schedule."""
+class Locator(nn.Module):
+    """Asks the middle of the transformer where each thing is: a head that is trained along and left out of the export.
 
-    def __init__(self, model: nn.Module, matrices: list[nn.Parameter], rates: tuple[float, float]) -> None:
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in model.parameters() if id(p) not in chosen]
-        self.rates = rates
-        self.all: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(matrices, lr=rates[0], weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=rates[1], betas=(0.9, 0.97), weight_decay=0.0),
-        )
+    Without it words and places are bound only through pixels' errors, of which things are a twentieth (the idea of
+    teaching the middle layers something is that of Yu et al. 2025, "Representation alignment for generation").
+    """
 
-    def step(self, factor: float) -> None:
-        """Steps with the learning rates times ``factor``, and clears the gradients."""
-        for optimiser, rate in zip(self.all, self.rates, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * factor
-            optimiser.step()
-            optimiser.zero_grad()
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.cells = CELLS // shape.grid[1]
+        self.head = nn.Linear(shape.width, shape.patch_frames * self.cells**2 * 3)
+
+    def forward(self, middle: Tensor, where: Tensor) -> Tensor:
+        """Cross-entropy of ``where`` (B x T x 8 x 8 x 3, bool) as the video tokens (B x N x width) tell it, B."""
+        t, h, w = self.shape.grid
+        p, c = self.shape.patch_frames, self.cells
+        told = self.head(middle).float()
+        truth = where.view(-1, t, p, h, c, w, c, 3).permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(told.shape).float()
+        loss: Tensor = nn.functional.binary_cross_entropy_with_logits(told, truth, reduction="none").mean((1, 2))
+        return loss
 
 
 def train_video(args: argparse.Namespace) -> None:
@@ -157,19 +203,20 @@ def train_video(args: argparse.Namespace) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder, vocabulary = load_text(args.runs)
     encoder.to(device)
-    model = VideoTransformer(Shape()).to(device)
+    model, locator = VideoTransformer(Shape()).to(device), Locator(Shape()).to(device)
     average = copy.deepcopy(model).requires_grad_(False)
+    both = nn.ModuleList([model, locator])
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
-    optimisers = Optimisers(model, matrices, (1.5e-3 * args.rate, 1e-3 * args.rate))
+    optimisers = Optimisers(both, (1.5e-3 * args.rate, 1e-3 * args.rate), matrices=matrices)
     step, seen, path = 0, 0, args.runs / "video.pt"
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
+        both.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         step, seen = saved["step"], saved["seen"]
-    clips = Clips(args.seed + 1_000_003 * (seen + 1), vocabulary)
+    clips = Clips(args.seed + 1_000_003 * (seen + 1))
     if not args.no_compile:
         for block in model.blocks:
             block.compile()
@@ -177,55 +224,66 @@ def train_video(args: argparse.Namespace) -> None:
     start = time.monotonic()
     end = start + args.minutes * 60
     while (now := time.monotonic()) < end:
-        pixels, ids = clips.batch(args.batch)
-        loss = denoising_loss(model, encoder, pixels.to(device), ids.to(device))
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        loss, found = denoising_loss(model, locator, encoder, vocabulary, clips.batch(args.batch), device)
+        (loss + ASKED * found).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         fall = min(1.0, 1.05 * (end - now) / (end - start)) if args.decay else 1.0
         optimisers.step(fall * min(1.0, (step + 1) / 200))
         step, seen = step + 1, seen + args.batch
         with torch.no_grad():
-            keep = min(0.998, (1 + step) / (10 + step))
+            keep = min(0.999, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
-        log.add(step, seen, loss.item())
+        log.add(step, seen, loss.item(), found.item())
         if step % 500 == 0 or time.monotonic() >= end:
-            state = {"model": model.state_dict(), "average": average.state_dict(), "step": step, "seen": seen}
+            state = {"model": both.state_dict(), "average": average.state_dict(), "step": step, "seen": seen}
             state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers.all]
             torch.save(state, path.with_suffix(".new"))
             path.with_suffix(".new").replace(path)
 
 
-def denoising_loss(model: VideoTransformer, encoder: TextEncoder, pixels: Tensor, ids: Tensor) -> Tensor:
-    """Loss of one batch: clips (uint8, B x T x H x W x 3) at random noise levels, a tenth of them without a prompt."""
-    clean = pixels.float() / 127.5 - 1.0
+def denoising_loss(
+    model: VideoTransformer,
+    locator: Locator,
+    encoder: TextEncoder,
+    vocabulary: Vocabulary,
+    drawn: list[Drawn],
+    device: str,
+) -> tuple[Tensor, Tensor]:
+    """Losses of a batch at random noise levels, a tenth of it without a prompt: of clips, and of where things are."""
+    clean = torch.from_numpy(np.stack([one.pixels for one in drawn])).to(device).float() / 127.5 - 1.0
+    where = torch.from_numpy(np.stack([one.where for one in drawn])).to(device)
+    given = torch.from_numpy(np.stack([one.given for one in drawn])).to(device)
+    span = torch.tensor([one.span for one in drawn], device=device)
     with torch.no_grad():
-        slots = encoder(ids)
-    level = noise_levels(len(clean)).to(clean.device)
-    drop = torch.rand(len(clean), device=clean.device) < 0.1
-    mix = level[:, None, None, None, None]
+        slots = encoder(vocabulary.batch([one.text for one in drawn]).to(device))
+    level = noise_levels(len(clean)).to(device)
+    drop = torch.rand(len(clean), device=device) < 0.1
+    mix = level[:, None, None, None, None] * ~given[..., None, None, None]
     noisy = clean * (1 - mix) + torch.randn_like(clean) * mix
     with torch.autocast(clean.device.type, dtype=torch.bfloat16):
-        guess = model(noisy, level, slots, drop)
-    return velocity_loss(clean, guess.float(), level)
+        guess, middle = model.features(noisy, level, slots, drop, given=given, span=span)
+        found = locator(middle, where)
+    return velocity_loss(clean, guess.float(), level, ~given), (found * ~drop).mean()
 
 
 class Log:
-    """Prints the mean loss now and then, and keeps it as CSV: step, clips seen, loss, clips per second."""
+    """Prints the mean loss now and then, and keeps it as CSV: step, clips seen, losses, clips per second."""
 
     def __init__(self, path: Path, every: int = 50) -> None:
         self.path, self.every = path, every
-        self.losses: list[float] = []
+        self.losses: list[tuple[float, ...]] = []
         self.last, self.before = time.monotonic(), 0
 
-    def add(self, step: int, seen: int, loss: float) -> None:
-        """Takes a step's loss."""
-        self.losses.append(loss)
+    def add(self, step: int, seen: int, *losses: float) -> None:
+        """Takes a step's losses."""
+        self.losses.append(losses)
         if step % self.every:
             return
         now = time.monotonic()
         pace = (seen - self.before) / (now - self.last) if self.before else 0.0
-        row = (step, seen, f"{np.mean(self.losses):.5f}", f"{pace:.1f}")
-        print("step {} seen {} loss {} clips/s {}".format(*row), flush=True)
+        means = [f"{mean:.5f}" for mean in np.mean(self.losses, 0)]
+        row = (step, seen, *means, f"{pace:.1f}")
+        print(f"step {step} seen {seen} loss {' '.join(means)} clips/s {pace:.1f}", flush=True)
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow(row)
         self.losses, self.last, self.before = [], now, seen
@@ -253,7 +311,7 @@ def train_upscaler(args: argparse.Namespace) -> None:
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True)["model"])
     matrices = [p for p in model.parameters() if p.ndim == 2]
-    optimisers = Optimisers(model, matrices, (2e-3 * args.rate, 2e-3 * args.rate))
+    optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
     log = Log(args.runs / "upscale.csv", every=100)
     start = time.monotonic()
     step = 0
@@ -282,8 +340,10 @@ def _crops(
         low = np.concatenate([render(scene, size, at=min(max(at + d, 0), FRAMES - 1)) for d in (-1, 0, 1)])
         high = render(scene, size * SCALE, at=at)[0]
         thing = scene.things[int(rng.integers(len(scene.things)))]
-        x, y = path_of(thing, np.array([at / (FRAMES - 1)], np.float32))
-        centre = np.array([y[0], x[0]]) * size + rng.integers(-5, 6, 2)
+        time_ = np.array([at / (FRAMES - 1)], np.float32)
+        where, (shift, scale) = pose(thing, time_), view(scene, time_)
+        x = (where.x[0] - shift[0]) * scale[0] + 0.5
+        centre = np.array([where.y[0], x]) * size + rng.integers(-5, 6, 2)
         for corner in (centre - side / 2, rng.integers(0, size - side + 1, 2)):
             top, left = (int(c) for c in np.clip(corner, 0, size - side))
             small.append(low[:, top : top + side, left : left + side])
