@@ -1,6 +1,7 @@
 """What lies behind the things: five places, in two styles, as colours of points of the world.
 
-Colours are pale, so that strong hues belong to things alone. Points are given in world coordinates, which a moving
+Colours are pale, so that strong hues belong to things alone. Stars, flowers and grain are the same in every scene: what
+nobody asks for is not worth a small model's capacity. Points are given in world coordinates, which a moving
 camera leaves the unit square with.
 """
 
@@ -26,7 +27,7 @@ PALETTES = {
 
 def backdrop(name: str, flat: bool, seed: int, x: Floats, y: Floats, pixel: float) -> Floats:
     """Colours (H x W x 3, 0..1) of world points ``x, y`` (H x W); ``pixel``: the size of one, for soft edges."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if name in ("day", "meadow") else 7)
     top, low, near, far = (np.array(c, np.float32) for c in PALETTES[name])
     sky = top + (low - top) * (y / HORIZON)[..., None]
     ground = far + (near - far) * ((y - HORIZON) / (1 - HORIZON))[..., None]
@@ -42,7 +43,7 @@ def backdrop(name: str, flat: bool, seed: int, x: Floats, y: Floats, pixel: floa
         return picture
     import cv2
 
-    grain = rng.standard_normal((24, 48)).astype(np.float32)  # twice as wide, for cameras that pan
+    grain = np.random.default_rng(8).standard_normal((24, 48)).astype(np.float32)  # twice as wide, for cameras that pan
     at = (x + 0.5) * 24 - 0.5, y * 24 - 0.5
     texture = cv2.remap(
         grain, at[0].astype(np.float32), at[1].astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
@@ -60,8 +61,8 @@ def _lay(picture: Floats, share: Floats, colour: tuple[float, ...] | float) -> F
 
 
 def _clouds(picture: Floats, rng: np.random.Generator, flat: bool, x: Floats, y: Floats, pixel: float) -> Floats:
-    for cx in (0.18, 0.72, 1.22, -0.3):
-        cx, cy = cx + rng.uniform(-0.05, 0.05), rng.uniform(0.10, 0.20)
+    for place in (0.18, 0.72, 1.22, -0.3):
+        cx, cy = place + rng.uniform(-0.05, 0.05), rng.uniform(0.10, 0.20)
         cloud = np.minimum(
             np.hypot((x - cx) / 1.8, y - cy) - 0.05, np.hypot((x - cx - 0.06) / 1.6, y - cy - 0.02) - 0.04
         )
@@ -82,13 +83,14 @@ def _panels(picture: Floats, rng: np.random.Generator, flat: bool, x: Floats, y:
 
 
 def _meadow(picture: Floats, rng: np.random.Generator, flat: bool, x: Floats, y: Floats, pixel: float) -> Floats:
-    for cx, height in ((0.12, 0.17), (0.9, 0.13), (1.5, 0.16), (-0.5, 0.15)):
-        cx += rng.uniform(-0.03, 0.03)
+    for place, height in ((0.12, 0.17), (0.9, 0.13), (1.5, 0.16), (-0.5, 0.15)):
+        cx = place + rng.uniform(-0.03, 0.03)
         trunk = np.maximum(np.abs(x - cx) - 0.012, np.abs(y - HORIZON + 0.04) - 0.05)
         picture = _lay(picture, _cover(-trunk, pixel), (0.55, 0.50, 0.44))
         crown = np.hypot(x - cx, (y - HORIZON + 0.07 + height / 2) / 1.2) - height / 2.2
         picture = _lay(picture, _cover(-crown / (1 if flat else 2), pixel), (0.56, 0.68, 0.52))
-    for fx, fy in zip(rng.uniform(-0.4, 1.4, 16), rng.uniform(0.72, 0.96, 16), strict=True):
+    same = np.random.default_rng(7)
+    for fx, fy in zip(same.uniform(-0.4, 1.4, 16), same.uniform(0.72, 0.96, 16), strict=True):
         picture = _lay(picture, _cover(0.010 - np.hypot(x - np.float32(fx), y - np.float32(fy)), pixel), 0.96)
     return picture
 

@@ -73,7 +73,7 @@ def _light(video: Floats, scene: Scene, times: Floats) -> None:
             on = (times < thing.when).astype(np.float32)[:, None, None, None]
             glow = np.exp(-((x - thing.x) ** 2 + (y - thing.y + 0.42 * thing.radius) ** 2) / 0.045)[..., None]
             video *= np.where(on > 0.5, 1.0, DIM).astype(np.float32)
-            video += on * glow * np.array([0.22, 0.20, 0.14], np.float32)
+            video += on * glow * np.array([0.30, 0.26, 0.16], np.float32) * np.clip(1 - video, 0, 1)
     if scene.style == "photorealistic":
         video *= (1 - 0.25 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))[..., None]
 
@@ -135,8 +135,8 @@ def _draw(video: Floats, thing: Thing, where: Pose, scale: Floats, scene: Scene,
     for part in painted:
         cover = _cover(-part.distance * r, size)
         own = np.asarray(part.colour, np.float32) if part.colour is not None else base * np.float32(part.share)
-        lit = np.broadcast_to(own, colour.shape) if flat or part.lit == "flat" else _shade(part, u, v, own)
-        colour += cover[..., None] * (lit * dim - colour)
+        lit = np.broadcast_to(own, colour.shape) if flat or part.lit == "flat" else _shade(part, u, v, own) * dim
+        colour += cover[..., None] * (lit - colour)
         alpha = np.maximum(alpha, cover)
     if flat:
         whole = np.minimum.reduce([part.distance for part in painted if part.body]) * r

@@ -44,7 +44,8 @@ class Part:
 def parts(thing: Thing, pose: Pose, dx: Floats, dy: Floats) -> list[Part]:
     """What a thing is painted in, from back to front; ``dx, dy``: T x P x P, from its centre, in radii."""
     cos, sin = np.cos(pose.turn)[:, None, None], np.sin(pose.turn)[:, None, None]
-    u, v = dx * cos + dy * sin, dy * cos - dx * sin
+    pivot = np.float32(TRIANGLE[:, 1].mean() if thing.kind == "triangle" else 0)  # its middle, about which it turns
+    u, v = dx * cos + (dy - pivot) * sin, (dy - pivot) * cos - dx * sin + pivot
     if thing.kind in ("robot", "cat") and thing.motion == "left":
         u = -u
     whole = pose.whole[:, None, None] > 0.5

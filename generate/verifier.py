@@ -367,7 +367,7 @@ def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     import cv2
 
     _, strong = _colours(frames)
-    shining = np.stack([(f.min(2) > 200) & (f.max(2) > 245) for f in frames])
+    shining = np.stack([(f[..., 0] > 235) & (f[..., 0].astype(int) - f[..., 2] > 18) for f in frames])  # warm, not white
     bulb = _largest(shining)
     quarter = len(frames) // 4
     lit = [_there(bulb)[i] for i in range(len(frames))]
@@ -376,10 +376,12 @@ def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     x, y = np.nanmean(_track(bulb)[:quarter], 0) if here else (0.5, 0.5)
     grey = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames]).astype(np.float64)
     side = frames.shape[1]
-    foot = grey[
-        :quarter, int((y + 0.10) * side) : int((y + 0.24) * side), int((x - 0.007) * side) : int((x + 0.007) * side) + 1
-    ]
-    kind = here and foot.size > 0 and float(np.median(foot)) < 130
+    rows = slice(int((y + 0.11) * side), int((y + 0.17) * side))
+    foot, beside = (
+        [float(np.median(grey[:quarter, rows, max(0, int((x + dx) * side)) : int((x + dx) * side) + 2])) for dx in places]
+        for places in ((0.0,), (-0.05, 0.05))
+    )
+    kind = here and min(abs(foot[0] - one) for one in beside) > 8
     parts: dict[str, Any] = {}
     if scene.camera != "fixed":
         parts["camera"] = here and _camera(scene.camera, frames, bulb)
