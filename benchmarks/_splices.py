@@ -1,16 +1,16 @@
 """Clips spliced into real footage, and how well the classifier's segments find them.
 
 Each splice is real footage, a clip, and real footage of the same source again, all of one fold, encoded as one video at
-the first one's size and rate. It is judged by that fold's network and by linear models that were fitted on the other
-folds, so that neither the generator nor the source has been seen.
+the first one's size and rate. It is judged by models that were fitted on the other folds, so that neither
+the generator nor the source has been seen.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,13 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.benchmarks._table import wilson
-from countermark.detect.classifier import Classifier, load_classifier
+from countermark.detect.backbone import load_backbone
+from countermark.detect.classifier import Classifier, Limits
+from countermark.detect.models import Arrays
 from countermark.detect.opinion import Opinion
 from countermark.media import open_source
-from countermark.training import _scores as scoring
-from countermark.training import detector
-from countermark.training._footage import Clip, weights
-from countermark.training._fusion import fit_fusion, fit_hand
+from countermark.training._footage import Clip
 from countermark.writer import VideoWriter
 
 __all__ = ["HEAD", "Lengths", "splices_rows"]
@@ -122,25 +121,12 @@ def _frames(path: Path, width: int, height: int, fps: float) -> Frames:
     return [*found, last] if last is not None else found
 
 
-def _held_out(
-    clips: list[Clip], fold: npt.NDArray[np.int64], runs: Path, high: dict[int, float]
-) -> dict[int, Classifier]:
+def _classifiers(models: Mapping[int, Arrays], high: dict[int, float]) -> dict[int, Classifier]:
     """Of each fold a classifier that has not seen it; ``high``: the threshold of each fold."""
-    scores = {v: scoring.load_scores(runs, v, clips) for v in scoring.LEARNT}
-    _, inputs = scoring.probabilities(clips, fold, scores)
-    generated = np.array([c.generated for c in clips])
-    known = np.array([c.label in ("generated", "real") for c in clips])
-    weight = np.zeros(len(clips))
-    weight[known] = weights([c for c, k in zip(clips, known, strict=True) if k], matched=scoring.MATCHED)
-    networks, shipped, made = detector.fold_networks(runs, int(fold.max()) + 1), load_classifier(), {}
-    for own, network in networks.items():
-        _, features, which = scoring.stack(scores, scoring.LEARNT, known & (fold != own))
-        hand = fit_hand(features, generated[which], weight[which])
-        rows = [(v, np.flatnonzero(known & (fold != own) & scores[v].there)) for v in scoring.LEARNT]
-        x, which = np.concatenate([inputs[v][i] for v, i in rows]), np.concatenate([i for _, i in rows])
-        arrays = shipped.arrays | hand | fit_fusion(x, generated[which], weight[which])
-        limits = replace(shipped.limits, high=high[own], low=1 - high[own], distance=np.inf, fine=-np.inf)
-        made[own] = Classifier((network,), arrays, limits)
+    made = {}
+    for own, bound in high.items():
+        limits = Limits(high=bound, low=1 - bound, fine=-np.inf, distance=np.inf)
+        made[own] = Classifier(load_backbone(), models[own], limits)
     return made
 
 
@@ -184,7 +170,7 @@ def splices_rows(
     clips: list[Clip],
     fold: npt.NDArray[np.int64],
     data: Path,
-    runs: Path,
+    models: Mapping[int, Arrays],
     high: dict[int, float],
     *,
     count: int = 100,
@@ -193,9 +179,9 @@ def splices_rows(
 ) -> list[list[str]]:
     """Rows under HEAD: generated clips in real footage, and, as a control, real clips of another source.
 
-    ``data`` and ``runs``: folders, as the trainer has them; ``high``: each fold's threshold.
+    ``models`` and ``high``: each fold's arrays, fitted without it, and its threshold.
     """
-    classifiers, rows = _held_out(clips, fold, runs, high), []
+    classifiers, rows = _classifiers(models, high), []
     for name, generated in (
         ("a generated clip in real footage", True),
         ("control: real footage of another source", False),

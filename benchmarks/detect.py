@@ -1,9 +1,8 @@
 """Figures of the classifier on clips that it has not seen, by grouped folds: ``countermark bench detect --data DIR``.
 
-Families, sources, repositories and videos are never split: each clip is judged by the network that was trained without
-its group, and fusion and calibration are fitted without its fold. ``--cache`` and ``--runs`` are those of
-``countermark train detector``. ``--small`` makes its own clips and trains for seconds: it shows that all of it runs,
-and its figures mean nothing.
+Families, sources, repositories and videos are never split: each clip is judged by models that were fitted without its
+group, fusion and calibration included. ``--runs`` is that of ``countermark train detector``. ``--small`` makes its own
+clips and trains for seconds: it shows that all of it runs, and its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +22,12 @@ from countermark.benchmarks._rates import HEAD, Held, bands_rows, controls_rows,
 from countermark.benchmarks._splices import HEAD as HEAD_OF_SPLICES
 from countermark.benchmarks._splices import Lengths, splices_rows
 from countermark.benchmarks._table import table
-from countermark.training import _scores as scoring
 from countermark.training import detector
-from countermark.training._cache import RANDOM, VARIANTS, Shelf
 from countermark.training._footage import Clip, bands
+from countermark.training._fusion import INPUTS
 from countermark.training._metrics import Rate, auc
+from countermark.training._scores import held_out
+from countermark.training._statistics import LEARNT, RANDOM, VARIANTS, Table, load_table
 
 __all__ = ["main"]
 
@@ -41,8 +41,7 @@ def main(argv: list[str]) -> int:
     """Prints the tables; returns the exit code."""
     parser = argparse.ArgumentParser(prog="countermark bench detect", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="a folder of clips with clips.tsv")
-    parser.add_argument("--cache", type=Path, help="patches, as the trainer keeps them")
-    parser.add_argument("--runs", type=Path, help="networks and scores, as the trainer keeps them")
+    parser.add_argument("--runs", type=Path, help="statistics, as the trainer keeps them")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables; cost needs no data")
@@ -56,12 +55,12 @@ def main(argv: list[str]) -> int:
         if args.small:
             _small(Path(folder), parts)
             return 0
-        if set(parts) - {"cost"} and not (args.data and args.cache and args.runs):
-            parser.error("it needs --data, --cache and --runs, or --parts cost, or --small")
+        if set(parts) - {"cost"} and not (args.data and args.runs):
+            parser.error("it needs --data and --runs, or --parts cost, or --small")
         if "figures" in parts:
-            _report(args.data, args.cache, args.runs, args.folds, args.seed)
+            _report(args.data, args.runs, args.folds, args.seed)
         if "splices" in parts:
-            _splices(args.data, args.cache, args.runs, args.folds, args.seed, args.splices, Lengths())
+            _splices(args.data, args.runs, args.folds, args.seed, args.splices, Lengths())
         if "cost" in parts:
             cost(Path(folder), (1280, 720), 10.0)
     return 0
@@ -70,15 +69,13 @@ def main(argv: list[str]) -> int:
 def _small(folder: Path, parts: list[str]) -> None:
     """Trains and reports on a few tiny clips of each class."""
     make_footage(folder / "data")
-    where = ["--data", str(folder / "data"), "--cache", str(folder / "cache"), "--runs", str(folder / "runs")]
-    quick = ["--folds", "2", "--minutes", "0.005", "--pairs", "0", "--embedded", "0"]
-    for stage in ("cache", "network", "score"):
-        detector.main([*where, *quick, "--stage", stage])
-    data, cache, runs = folder / "data", folder / "cache", folder / "runs"
+    data, runs = folder / "data", folder / "runs"
+    quick = ["--folds", "2", "--embedded", "0", "--workers", "1", "--out", str(folder)]
+    detector.main(["--data", str(data), "--runs", str(runs), *quick])
     if "figures" in parts:
-        _report(data, cache, runs, 2, 0)
+        _report(data, runs, 2, 0)
     if "splices" in parts:
-        _splices(data, cache, runs, 2, 0, 2, Lengths(0.5, 0.5))
+        _splices(data, runs, 2, 0, 2, Lengths(0.5, 0.5))
     if "cost" in parts:
         cost(folder, (320, 240), 2.0)
 
@@ -109,12 +106,13 @@ def make_footage(folder: Path, clips: int = 2, sources: int = 4) -> None:
         writer_.writerows([columns, *rows])
 
 
-def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
+def _report(data: Path, runs: Path, folds: int, seed: int) -> None:
     start = time.monotonic()
-    clips = detector.clips_of(data, cache)
+    clips = detector.clips_of(data, runs)
     fold = detector.fold_of(clips, folds, seed)
-    scores = {v: scoring.load_scores(runs, v, clips) for v in VARIANTS if (runs / f"logits-{v}.npz").exists()}
-    found, inputs = scoring.probabilities(clips, fold, scores)
+    tables = {v: t for v in VARIANTS if (t := load_table(runs, v, clips)).there.any()}
+    judged = held_out(clips, fold, tables)
+    found = judged.probability
     known = fold >= 0
     edited = _edited(clips, fold, found)
     for values in found.values():
@@ -126,7 +124,7 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
     rows = [line(v, held, v) for v in found if v not in fewer] + same + [line(v, held, v) for v in fewer]
     print(table(["after", *HEAD], rows))
     print("\nwhat is fused, AUC\n")
-    print(table(["scores", *found], _parts(clips, inputs, found)))
+    print(table(["scores", *found], _parts(clips, judged.inputs, found)))
     print("\nraw, within bands\n")
     print(table(["band", *HEAD], bands_rows(held, "raw")))
     print("\neach generator against all real clips, AUC, and its rate at 5 % false alarms, raw\n")
@@ -146,21 +144,20 @@ def _report(data: Path, cache: Path, runs: Path, folds: int, seed: int) -> None:
         print("\nedited footage, of neither class: mean probability, and how many are called likely generated\n")
         print(table(["source", "after", "clips", "mean", "likely generated"], edited))
     print("\ncontrols, AUC\n")
-    rows = controls_rows(held, {v: _marked(cache / v, clips) for v in RANDOM if v in found}, seed)
-    rows += _metadata(clips, fold, seed) + _shuffled(clips, fold, scores, seed)
+    rows = controls_rows(held, {v: tables[v].marked for v in RANDOM}, seed)
+    rows += _metadata(clips, fold, seed) + _shuffled(clips, fold, tables, seed)
     print(table(["control", "clips", "AUC"], rows))
     print("\nIntervals of rates: Clopper-Pearson, 95 %; of AUC: groups drawn again.")
     print(f"{time.monotonic() - start:.0f} s")
 
 
-def _splices(data: Path, cache: Path, runs: Path, folds: int, seed: int, count: int, least: Lengths) -> None:
-    clips = detector.clips_of(data, cache)
+def _splices(data: Path, runs: Path, folds: int, seed: int, count: int, least: Lengths) -> None:
+    clips = detector.clips_of(data, runs)
     fold = detector.fold_of(clips, folds, seed)
-    scores = {v: scoring.load_scores(runs, v, clips) for v in scoring.LEARNT}
-    found, _ = scoring.probabilities(clips, fold, scores)
-    high = _thresholds(clips, fold, found["raw"])
+    held = held_out(clips, fold, {v: load_table(runs, v, clips) for v in LEARNT})
+    high = _thresholds(clips, fold, held.probability["raw"])
     by_fold = {int(own): float(high[fold == own][0]) for own in np.unique(fold[fold >= 0])}
-    rows = splices_rows(clips, fold, data, runs, by_fold, count=count, least=least, seed=seed)
+    rows = splices_rows(clips, fold, data, held.models, by_fold, count=count, least=least, seed=seed)
     print("\nspliced into real footage of one source, held out, re-encoded at CRF 23\n")
     print(table(["what", *HEAD_OF_SPLICES], rows))
     print("\nIntervals: Wilson, 95 %. Located: the likeliest stretch begins and ends within 1 s of the clip.")
@@ -192,18 +189,13 @@ def _thresholds(clips: list[Clip], fold: npt.NDArray[np.int64], p: Floats) -> Fl
 def _parts(clips: list[Clip], inputs: dict[str, Floats], found: dict[str, Floats]) -> list[list[str]]:
     generated = np.array([c.generated for c in clips])
     rows = []
-    for i, name in enumerate((*scoring.INPUTS, "fused")):
+    for i, name in enumerate((*INPUTS, "fused")):
         cells = [name]
         for v, p in found.items():
             there = np.isfinite(p)
             cells.append(f"{auc((p if name == 'fused' else inputs[v][:, i])[there], generated[there]):.3f}")
         rows.append(cells)
     return rows
-
-
-def _marked(shelf: Path, clips: list[Clip]) -> Flags:
-    entries = Shelf(shelf).entries
-    return np.array([c.name in entries and entries[c.name].settings.get("mark") is not None for c in clips])
 
 
 def _metadata(clips: list[Clip], fold: npt.NDArray[np.int64], seed: int) -> list[list[str]]:
@@ -228,23 +220,21 @@ def _metadata(clips: list[Clip], fold: npt.NDArray[np.int64], seed: int) -> list
     ]
 
 
-def _shuffled(
-    clips: list[Clip], fold: npt.NDArray[np.int64], scores: dict[str, scoring.Scores], seed: int
-) -> list[list[str]]:
-    """Hand statistics fitted on labels that were dealt out anew by group; its mean over five deals."""
+def _shuffled(clips: list[Clip], fold: npt.NDArray[np.int64], tables: dict[str, Table], seed: int) -> list[list[str]]:
+    """All that is learnt on labels that were dealt out anew by group; its mean over five deals."""
     from dataclasses import replace
 
     rng, found = np.random.default_rng(seed), []
     kind = {c.group: c.label for c in clips if c.label != "edited"}
     groups = sorted(kind)
-    blind = {v: scoring.Scores(np.zeros_like(s.logits) + s.features[:, :1] * 0, s.features) for v, s in scores.items()}
+    learnt = {v: tables[v] for v in LEARNT}
     for _ in range(5):
         dealt = dict(zip(groups, rng.permutation([kind[g] for g in groups]), strict=True))
         fake = [replace(c, label=dealt[c.group]) if c.label != "edited" else c for c in clips]
         if any(len({c.label for c, f in zip(fake, fold, strict=True) if f not in (-1, own)}) < 2 for own in set(fold)):
             continue
-        p, _ = scoring.probabilities(fake, fold, blind)
-        there = np.isfinite(p["raw"]) & (fold >= 0)
-        found.append(auc(p["raw"][there], np.array([c.generated for c in fake])[there]))
+        p = held_out(fake, fold, learnt).probability["raw"]
+        there = np.isfinite(p) & (fold >= 0)
+        found.append(auc(p[there], np.array([c.generated for c in fake])[there]))
     cell = f"{np.mean(found):.3f}" if found else "-"
-    return [[f"shuffled labels, hand statistics, mean of {len(found)} deals", str(len(clips)), cell]]
+    return [[f"shuffled labels, mean of {len(found)} deals", str(len(clips)), cell]]

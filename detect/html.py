@@ -6,8 +6,8 @@ Design decisions:
   characters that would turn or hide text are shown as a replacement, and a Content-Security-Policy allows nothing but
   the inline style and the pictures inside.
 * Shapes and places are computed here and in ``timeline.py``; the template draws them. Colour is never the only sign.
-* The map of a moment shows the networks' own score of each patch. The hand statistics judge a window as a whole, so
-  nothing is said of single patches for them.
+* The map of a moment shows what the linear model of hand statistics makes of each patch. The backbone judges a window
+  as a whole, so nothing is said of single patches for it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HIDDEN = frozenset(
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch on a picture, in pixels of the file; ``share`` is the networks' score in percent."""
+    """A patch on a picture, in pixels of the file; ``share`` is the linear model's score in percent."""
 
     letter: str
     top: int

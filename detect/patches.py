@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FRAMES", "GAP", "PATCHES", "SIDE", "SMALLEST", "WINDOW", "Sampler", "Window", "shrunk", "triple"]
+__all__ = ["FRAMES", "GAP", "PATCHES", "SIDE", "SMALLEST", "WHOLE", "WINDOW", "Sampler", "Window", "shrunk", "triple"]
 
 Bytes = npt.NDArray[np.uint8]
 SIDE = 96  # pixels of a patch
@@ -30,6 +30,7 @@ SMALLEST = 112  # pixels on the shorter side, below which no patch keeps away fr
 LARGE = 9_000_000  # pixels of a frame from which on fewer are kept to choose from
 REPEATED = 0.15  # mean difference in 8-bit steps below which a frame repeats the one before
 FLATTEST = 0.6  # mean gradient in 8-bit steps below which a place is blank: a bar, a fade, a title's ground
+WHOLE = 224  # pixels a side that the whole frame is squeezed into
 THUMB = 64
 SHOWN = 480  # pixels of a picture's longer side
 
@@ -39,7 +40,8 @@ class Window:
     """What is looked at of half a second: P patches of three frames.
 
     ``luma``: uint8, P x 3 x 96 x 96; ``chroma``: uint8, P x 3 x 2 x 48 x 48 (Cb, Cr); ``places``: top and left of each
-    patch in pixels; ``times``: of the three frames, seconds; ``thumb``: uint8, 3 x 64 x 64, the whole frames' luma.
+    patch in pixels; ``times``: of the three frames, seconds; ``whole``: uint8, 3 x 224 x 224 x 3, the frames squeezed
+    into a square; ``thumb``: uint8, 3 x 64 x 64, the same, smaller, luma alone.
     ``picture``: the middle frame, at most 480 pixels a side, where pictures were asked for.
     """
 
@@ -49,6 +51,7 @@ class Window:
     luma: Bytes
     chroma: Bytes
     places: tuple[tuple[int, int], ...]
+    whole: Bytes
     thumb: Bytes
     picture: Bytes | None = None
 
@@ -113,6 +116,7 @@ class Sampler:
             return None
         cubes = [_cut([f.rgb for f in frames], top, left) for top, left in places]
         times = (frames[0].time, frames[1].time, frames[2].time)
+        whole = np.stack([_squeezed(f.rgb) for f in frames])
         return Window(
             start=self._start,
             end=min(self._start + WINDOW, kept[-1].time if until is None else until),
@@ -120,7 +124,8 @@ class Sampler:
             luma=np.stack([luma for luma, _ in cubes]),
             chroma=np.stack([chroma for _, chroma in cubes]),
             places=places,
-            thumb=np.stack([_thumb(f.rgb) for f in frames]),
+            whole=whole,
+            thumb=np.stack([_thumb(rgb) for rgb in whole]),
             picture=shrunk(frames[1].rgb) if self.pictures else None,
         )
 
@@ -202,6 +207,12 @@ def _cut(frames: list[Bytes], top: int, left: int) -> tuple[Bytes, Bytes]:
         for j, channel in enumerate((cb, cr)):
             chroma[i, j] = cv2.resize(channel, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA)
     return luma, chroma
+
+
+def _squeezed(rgb: Bytes) -> Bytes:
+    import cv2
+
+    return np.asarray(cv2.resize(rgb, (WHOLE, WHOLE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _thumb(rgb: Bytes) -> Bytes:

@@ -367,7 +367,9 @@ def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     import cv2
 
     _, strong = _colours(frames)
-    shining = np.stack([(f[..., 0] > 235) & (f[..., 0].astype(int) - f[..., 2] > 18) for f in frames])  # warm, not white
+    shining = np.stack(
+        [(f[..., 0] > 235) & (f[..., 0].astype(int) - f[..., 2] > 18) for f in frames]
+    )  # warm, not white
     bulb = _largest(shining)
     quarter = len(frames) // 4
     lit = [_there(bulb)[i] for i in range(len(frames))]
@@ -378,7 +380,10 @@ def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     side = frames.shape[1]
     rows = slice(int((y + 0.11) * side), int((y + 0.17) * side))
     foot, beside = (
-        [float(np.median(grey[:quarter, rows, max(0, int((x + dx) * side)) : int((x + dx) * side) + 2])) for dx in places]
+        [
+            float(np.median(grey[:quarter, rows, max(0, int((x + dx) * side)) : int((x + dx) * side) + 2]))
+            for dx in places
+        ]
         for places in ((0.0,), (-0.05, 0.05))
     )
     kind = here and min(abs(foot[0] - one) for one in beside) > 8

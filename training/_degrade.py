@@ -21,7 +21,7 @@ from countermark.watermark import Embedder, Key
 __all__ = ["FIXED", "Settings", "degrade", "draw", "encode"]
 
 Frame = npt.NDArray[np.uint8]
-CANVAS = 352  # pixels a side that are encoded: patches need no more, and 720p would take minutes a clip
+CANVAS = 1280  # pixels a side that are encoded at most; what is larger is cropped
 RATES = (24.0, 15.0, 12.0, 10.0, 8.0)
 KEYS = tuple(bytes([n]) * 32 for n in (3, 5, 7, 11))
 
@@ -72,7 +72,7 @@ def degrade(frames: Sequence[Timed], settings: Settings, rng: np.random.Generato
     kept = _thin(frames, settings.rate)
     height, width = kept[0].rgb.shape[:2]
     scale = max(settings.scale, min(1.0, (SMALLEST + 8) / min(height, width)))
-    rows, columns = (min(n, round(CANVAS / scale)) // 2 * 2 for n in (height, width))
+    rows, columns = (min(n, CANVAS) // 2 * 2 for n in (height, width))
     top, left = (int(rng.integers(0, n - m + 1)) // 2 * 2 for n, m in ((height, rows), (width, columns)))
     size = (round(columns * scale) // 2 * 2, round(rows * scale) // 2 * 2)
     embedder = None

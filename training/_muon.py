@@ -19,7 +19,6 @@ class Optimisers:
         matrices: list[nn.Parameter],
         decay: float = 0.01,
     ) -> None:
-        self.model = model
         self.rates = rates
         chosen = {id(p) for p in matrices}
         rest = [p for p in model.parameters() if id(p) not in chosen]

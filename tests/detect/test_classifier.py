@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
+from countermark.detect import backbone as backbone_module
 from countermark.detect import classifier as module
-from countermark.detect.classifier import BATCH, TELLING, Classifier, Limits, load_classifier
+from countermark.detect.backbone import CHANNELS, KINDS, WIDTH, Backbone, load_backbone
+from countermark.detect.classifier import TELLING, Classifier, Limits, load_classifier
 from countermark.detect.features import NAMES
-from countermark.detect.network import Network
 from countermark.detect.opinion import declined
 from countermark.errors import WeightsMissing
 from countermark.report import MediaFacts, Segment
@@ -22,12 +22,22 @@ def _facts(kind: str = "video", width: int = 256, height: int = 256, seconds: fl
     return MediaFacts(kind, width, height, 24.0, seconds, "h264", "0" * 64)
 
 
+def _brightness(windows: np.ndarray) -> np.ndarray:
+    return np.stack([windows.mean((1, 2, 3, 4)) - 128, np.full(len(windows), 9.0)], 1)
+
+
 @pytest.fixture(scope="module")
 def blank() -> Classifier:
-    """One that knows nothing: a network of fresh weights, statistics that do not matter, no limits."""
-    torch.manual_seed(0)
+    """One that knows nothing: of whole frames how bright they are, statistics that do not matter, no limits."""
     count = len(NAMES)
     arrays = {
+        "whole.mean": np.zeros(2),
+        "whole.scale": np.ones(2),
+        "whole.axes": np.eye(2),
+        "whole.points": np.array([[1.0, 0.0]]),
+        "whole.dual": np.ones(1),
+        "whole.bias": np.zeros(1),
+        "whole.width": np.ones(1),
         "hand.knots": np.tile([-20.0, 20.0], (count, 1)),
         "hand.levels": np.array([-2.0, 2.0]),
         "hand.coef": np.zeros(count),
@@ -43,13 +53,13 @@ def blank() -> Classifier:
         "range.mean": np.zeros(count),
         "range.axes": np.zeros((count, 2)),
     }
-    return Classifier((Network().eval(),), arrays, Limits(high=0.9, low=0.1, fine=-99.0, distance=99.0))
+    return Classifier(_brightness, arrays, Limits(high=0.9, low=0.1, fine=-99.0, distance=99.0))
 
 
 def _with(classifier: Classifier, bias: float = 0.0, **limits: float) -> Classifier:
     kept = {name: getattr(classifier.limits, name) for name in ("high", "low", "fine", "distance")}
     arrays = {**classifier.arrays, "fusion.coef": np.zeros(3), "fusion.bias": np.array([bias])}
-    return Classifier(classifier.networks, arrays, Limits(**{**kept, **limits}))
+    return Classifier(classifier.backbone, arrays, Limits(**{**kept, **limits}))
 
 
 def _judge(classifier: Classifier, frames, fps: float = 24.0, facts: MediaFacts | None = None):
@@ -85,11 +95,11 @@ def test_a_clip_cut_into_another_is_a_segment_of_its_own(blank: Classifier, clip
     rough = clip(60, seed=5).astype(np.float32) + rng.normal(0, 25, (60, 256, 256, 3))
     frames = np.concatenate([clip(72), np.clip(rough, 0, 255).astype(np.uint8), clip(72)])
     arrays = {**blank.arrays, "hand.knots": blank.arrays["hand.knots"] / 10}  # statistics in about their deviations
-    opinion = _judge(Classifier(blank.networks, arrays, blank.limits), frames, facts=_facts(seconds=8.5))
+    opinion = _judge(Classifier(blank.backbone, arrays, blank.limits), frames, facts=_facts(seconds=8.5))
     edges = [segment.start for segment in opinion.segments[1:]]
     assert edges == [pytest.approx(3.0, abs=0.5), pytest.approx(5.5, abs=0.5)]
     assert len(opinion.windows) == 17
-    thin = _judge(Classifier(blank.networks, arrays, blank.limits), frames, facts=_facts(seconds=1200.0))
+    thin = _judge(Classifier(blank.backbone, arrays, blank.limits), frames, facts=_facts(seconds=1200.0))
     assert len(thin.windows) < 10
     assert all(a.end == b.start for a, b in itertools.pairwise(thin.segments))
 
@@ -115,15 +125,6 @@ def test_moments_keep_a_small_picture_where_one_is_asked_for(blank: Classifier, 
     opinion = judge.finish()
     assert len(opinion.moments) == TELLING
     assert [picture.shape for picture in opinion.pictures] == [(360, 480, 3)] * (TELLING if asked else 0)
-
-
-def test_batches_of_windows_change_nothing(blank: Classifier, clip, monkeypatch: pytest.MonkeyPatch):
-    frames = clip(24 * (BATCH + 1) // 2)
-    one = _judge(blank, frames)
-    monkeypatch.setattr(module, "BATCH", 1)
-    other = _judge(blank, frames)
-    assert one.probability == pytest.approx(other.probability, abs=2e-3)
-    assert [s.probability for s in one.segments] == pytest.approx([s.probability for s in other.segments], abs=2e-3)
 
 
 @pytest.mark.parametrize(("bias", "says"), [(3.0, "generated"), (0.0, "unsure"), (-3.0, "nothing")])
@@ -174,16 +175,31 @@ def test_memory_does_not_grow_with_the_file(blank: Classifier, clip):
     frames = clip(24)
     for i in range(240):
         judge.add(i / 24, frames[i % 24])
-        assert len(judge._waiting) < BATCH
         assert len(judge._sampler._kept) <= 14
     judge.finish()
     assert len(judge._moments) <= TELLING
 
 
+def test_the_backbone_sees_change_and_light_and_is_the_same_in_batches(clip):
+    backbone = load_backbone()
+    frames = clip(6, 224, 224)
+    still = np.stack([frames[:1].repeat(3, 0), frames[::2]])
+    both = backbone(still)
+    assert both.shape == (2, WIDTH)
+    assert both[:1] == pytest.approx(backbone(still[:1]), abs=1e-3)
+    first = both[:, : len(KINDS) * CHANNELS[0]].reshape(2, len(KINDS), CHANNELS[0])
+    assert np.abs(first[0, KINDS.index("change") :]).max() < 1e-3, "nothing changes in a still picture"
+    assert (first[1, KINDS.index("change")] > 0.01).all()
+    assert first[0, KINDS.index("level")] == pytest.approx(first[1, KINDS.index("level")], abs=1.0)
+    with pytest.raises(ValueError, match="224"):
+        backbone(still[:, :, :100])
+
+
 def test_shipped_weights_are_the_expected_ones(tmp_path: Path):
     classifier = load_classifier()
-    assert sum(p.numel() for n in classifier.networks for p in n.parameters()) < 5_000_000
-    assert module.WEIGHTS.stat().st_size < 20_000_000
+    assert isinstance(classifier.backbone, Backbone)
+    assert module.WEIGHTS.stat().st_size + backbone_module.WEIGHTS.stat().st_size < 20_000_000
+    assert len(classifier.arrays["whole.axes"]) == WIDTH
     assert 0.5 <= classifier.limits.high < 1
     assert classifier.limits.low == pytest.approx(1 - classifier.limits.high)
     other = tmp_path / "classifier.safetensors"

@@ -1,21 +1,24 @@
-"""Degradation, matched fakes, the cache and the linear models: small, and each against what it must give."""
+"""Degradation, collected statistics and the models above them: small, and each against what it must give."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from countermark.detect.classifier import Classifier, Limits
-from countermark.detect.network import Network
-from countermark.detect.patches import Sampler
+from countermark.benchmarks.detect import make_footage
+from countermark.detect.backbone import CHANNELS, KINDS
+from countermark.detect.backbone import WIDTH as BACKBONE_WIDTH
+from countermark.detect.features import NAMES
+from countermark.detect.models import distance, fused, linear, main_axes, normal, scores
 from countermark.media import Timed
-from countermark.training._autoencoders import KINDS, AutoEncoder, reconstruct
-from countermark.training._cache import Shelf
 from countermark.training._degrade import FIXED, Settings, degrade, draw, encode
-from countermark.training._fusion import WIDTH, fit_fusion, fit_hand, fit_range, fused, hand_scores, normal
+from countermark.training._footage import read_footage
+from countermark.training._fusion import AXES, fit_fusion, fit_hand, fit_range, fit_whole
 from countermark.training._muon import Optimisers
+from countermark.training._statistics import collect, load_table
 
 
 def _timed(frames: np.ndarray, fps: float = 24.0) -> list[Timed]:
@@ -53,50 +56,64 @@ def test_every_second_clip_is_marked_and_the_rate_only_falls(clip):
     assert len(thin) == 8
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_auto_encoders_give_back_what_they_were_given(name: str, clip):
-    model = AutoEncoder(KINDS[name]).eval()
-    frames = list(clip(9, 70, 90))
-    made = reconstruct(model, frames)
-    assert len(made) == 9 // KINDS[name].frames * KINDS[name].frames
-    assert made[0].shape == (64, 80, 3)
-    assert made[0].dtype == np.uint8
-
-
-def test_muon_moves_kernels_in_place():
+def test_muon_takes_matrices_and_adamw_the_rest():
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.LayerNorm(4))
     before = [p.detach().clone() for p in model.parameters()]
-    optimisers = Optimisers(model, (1e-2, 1e-2))
+    optimisers = Optimisers(model, (1e-2, 1e-2), matrices=[model[0].weight])
+    assert [len(one.param_groups[0]["params"]) for one in optimisers.all] == [1, 3]
     for _ in range(3):
-        model(torch.randn(2, 3, 8, 8)).square().sum().backward()
+        model(torch.randn(8, 6)).square().sum().backward()
         optimisers.step(1.0)
     for p, old in zip(model.parameters(), before, strict=True):
-        if p.ndim > 2:
-            assert (p - old).abs().max() > 1e-3
+        assert (p - old).abs().max() > 1e-3
         assert p.grad is None
 
 
-def test_a_shelf_gives_back_what_was_put_there_and_goes_on(tmp_path: Path, clip):
-    sampler = Sampler()
-    windows = [w for i, rgb in enumerate(clip(25)) if (w := sampler.add(i / 24, rgb)) is not None]
-    Shelf(tmp_path / "raw").add("a", windows, {"mark": 3})
-    shelf = Shelf(tmp_path / "raw")
-    shelf.add("none", [], {})
-    shelf.add("b", windows, {})
-    again = Shelf(tmp_path / "raw")
-    assert list(again.entries) == ["a", "none", "b"]
-    assert again.entries["a"].settings == {"mark": 3}
-    assert again.entries["none"].count == 0
-    for name in "ab":
-        entry = again.entries[name]
-        rows = slice(entry.first, entry.first + entry.count)
-        assert np.array_equal(again.array("luma")[rows], np.concatenate([w.luma for w in windows]))
-        assert np.array_equal(again.array("chroma")[rows], np.concatenate([w.chroma for w in windows]))
-        assert np.array_equal(again.array("thumb")[entry.window], windows[0].thumb)
+def test_statistics_of_clips_are_made_once_and_told_apart_by_variant(tmp_path: Path):
+    make_footage(tmp_path / "data", clips=1, sources=1)
+    clips, runs = read_footage(tmp_path / "data"), tmp_path / "runs"
+    assert len(list(collect(clips, tmp_path / "data", runs, ["raw", "re1"]))) == len(clips) == 2
+    raw, again = load_table(runs, "raw", clips), load_table(runs, "re1", clips)
+    assert raw.there.all()
+    assert raw.hand.shape == (2, len(NAMES))
+    assert raw.whole.shape == (2, BACKBONE_WIDTH)
+    assert not raw.marked.any()
+    assert np.abs(raw.hand - again.hand).max() > 0.1
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("*.npz")}
+    (tmp_path / "data" / clips[0].name).unlink()
+    list(collect(clips, tmp_path / "data", runs, ["raw", "re1", "crf35"]))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert load_table(runs, "crf35", clips).there.tolist() == [False, True], "a clip that cannot be decoded has none"
 
 
-def test_the_classifier_computes_what_training_fitted():
+def test_whole_frames_are_told_by_direction_and_each_stage_has_the_same_say():
+    rng = np.random.default_rng(0)
+    generated = rng.random(120) < 0.5
+    whole = rng.normal(3, 2, (120, BACKBONE_WIDTH)).astype(np.float32)
+    few, many = len(KINDS) * CHANNELS[0], len(KINDS) * CHANNELS[-1]
+    whole += generated[:, None]
+    hand = np.zeros((120, len(NAMES)))
+    arrays = fit_whole(whole, generated, np.ones(120)) | fit_hand(
+        hand + rng.normal(0, 1, hand.shape), generated, np.ones(120)
+    )
+    weighed = (whole - arrays["whole.mean"]) * arrays["whole.scale"]
+    assert (weighed[:, :few] ** 2).sum() == pytest.approx((weighed[:, -many:] ** 2).sum(), rel=0.3)
+    along = main_axes(whole, arrays)
+    assert along.shape == (120, min(AXES, 119))
+    found = scores(along, hand, arrays)
+    assert found[generated, 0].min() > found[~generated, 0].max()
+    assert scores(along * 3, hand, arrays)[:, 0] == pytest.approx(found[:, 0], abs=1e-4), (
+        "how far out counts for nothing"
+    )
+    machine = SVC(C=10.0, gamma=0.4).fit(along / np.linalg.norm(along, axis=1, keepdims=True), generated)
+    assert (
+        np.corrcoef(machine.decision_function(along / np.linalg.norm(along, axis=1, keepdims=True)), found[:, 0])[0, 1]
+        > 0.99
+    )
+
+
+def test_hand_statistics_are_fused_into_probabilities():
     rng = np.random.default_rng(0)
     generated = rng.random(300) < 0.5
     features = rng.normal(0, 1, (300, 6)) ** 3 + generated[:, None] * [1, 0, 0, 0.5, 0, 0]
@@ -104,15 +121,11 @@ def test_the_classifier_computes_what_training_fitted():
     weight = rng.uniform(0.5, 2, 300)
     arrays = fit_hand(features, generated, weight, strength=1.0)
     arrays |= fit_range(features, arrays) | fit_fusion(inputs, generated, weight)
-    classifier = Classifier((Network(),), arrays, Limits(0.9, 0.1, 0, 1))
-    hand = hand_scores(features, arrays)
-    assert np.array([classifier.hand(row) for row in features]) == pytest.approx(hand)
-    assert (hand[generated].mean(0) > hand[~generated].mean(0) + 0.5).all()
+    x = normal(features, arrays)
     even = np.where(generated, 150 / weight[generated].sum(), 150 / weight[~generated].sum()) * weight
-    machine = SVC(C=1.0, gamma=WIDTH).fit(normal(features, arrays), generated, sample_weight=even)
-    assert hand[:, 1] == pytest.approx(machine.decision_function(normal(features, arrays)), abs=1e-3)
-    assert classifier.probability(inputs) == pytest.approx(fused(inputs, arrays))
+    line = LogisticRegression(C=1.0, max_iter=1000).fit(x, generated, sample_weight=even)
+    assert linear(x, arrays) == pytest.approx(line.decision_function(x), abs=1e-6)
     assert np.mean(fused(inputs, arrays)[generated]) > 0.7
-    distances = [classifier.distance(row) for row in features]
+    distances = distance(features, arrays)
     assert np.sqrt(np.mean(np.square(distances))) == pytest.approx(1.0, abs=0.05)
-    assert classifier.distance(features[0] + 50) > max(distances) * 0.9
+    assert distance(features[:1] + 50, arrays)[0] > max(distances) * 0.9
