@@ -116,7 +116,7 @@ def _layouts(rng: np.random.Generator, count: int, make: Make) -> None:
 
 def _mirrored(rng: np.random.Generator, count: int, make: Make) -> None:
     """Left and right, each prompt beside its mirror image, with the same noise."""
-    scenes = []
+    scenes: list[Scene] = []
     while len(scenes) < max(1, count // 2):
         scene = sample_scene(rng, layout=str(rng.choice(["single", "beside", "camera"])))
         if scene != mirrored(scene):

@@ -7,12 +7,14 @@ camera leaves the unit square with.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["HORIZON", "backdrop"]
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 HORIZON = 0.64
 
 # top of the sky or wall, its lower edge, near ground, far ground (RGB in 0..1)
@@ -29,13 +31,13 @@ def backdrop(name: str, flat: bool, seed: int, x: Floats, y: Floats, pixel: floa
     """Colours (H x W x 3, 0..1) of world points ``x, y`` (H x W); ``pixel``: the size of one, for soft edges."""
     rng = np.random.default_rng(seed if name in ("day", "meadow") else 7)
     top, low, near, far = (np.array(c, np.float32) for c in PALETTES[name])
-    sky = top + (low - top) * (y / HORIZON)[..., None]
-    ground = far + (near - far) * ((y - HORIZON) / (1 - HORIZON))[..., None]
+    sky: Floats = top + (low - top) * (y / HORIZON)[..., None]
+    ground: Floats = far + (near - far) * ((y - HORIZON) / (1 - HORIZON))[..., None]
     if flat:
         sky, ground = np.broadcast_to((top + low) / 2, sky.shape).copy(), np.broadcast_to(near, ground.shape).copy()
     edge = HORIZON + (0.025 * np.sin(9 * x + 1) if name == "meadow" else 0)
     blend = _cover((edge - y) / (1 if flat or name != "studio" else 12), pixel)[..., None]
-    picture = np.asarray(sky * blend + ground * (1 - blend), np.float32)
+    picture: Floats = np.asarray(sky * blend + ground * (1 - blend), np.float32)
     picture = {"day": _clouds, "night": _stars, "studio": _panels, "meadow": _meadow, "street": _street}[name](
         picture, rng, flat, x, y, pixel
     )

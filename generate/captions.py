@@ -102,10 +102,8 @@ def _caption(scene: Scene, chance: Chance, leave_out: float, language: str) -> t
         before = chance.pick(told.OPENINGS)
     place = chance.pick(told.BACKGROUNDS[background]) if background != "any" else ""
     camera = chance.pick(told.CAMERAS[scene.camera]) if scene.camera != "fixed" else ""
-    if place and chance.happens(0.15):
-        parts = [f"{place},", before, sentence]
-    else:
-        parts = [before, sentence, place]
+    first = place and chance.happens(0.15)
+    parts = [f"{place},", before, sentence] if first else [before, sentence, place]
     tail = [one for one in (camera, after) if one]
     if chance.happens(0.3):
         tail.reverse()

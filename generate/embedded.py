@@ -72,7 +72,7 @@ class EmbeddedModel:
     counts_frames = True
 
     def generate(self, request: Request) -> Result:
-        """Makes a clip. Sizes are squares. Raises UsageError for what is beyond it, BadMedia for a picture that is none."""
+        """Makes a clip; sizes are squares. Raises UsageError for what is beyond it, BadMedia for what is no picture."""
         fps = request.fps or FPS
         seconds = request.frames / fps if request.frames is not None else request.seconds or FRAMES / FPS
         if seconds > LONGEST:

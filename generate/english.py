@@ -51,18 +51,21 @@ MOVES: dict[str, tuple[tuple[str, str], ...]] = {  # third person, and participl
     ),
     "up": (
         ("rises", "rising"), ("floats up", "floating up"), ("moves up", "moving up"), ("goes up", "going up"),
-        ("flies upwards", "flying upwards"), ("lifts off the ground", "lifting off the ground"), ("rises up", "rising up"),
+        ("flies upwards", "flying upwards"), ("lifts off the ground", "lifting off the ground"),
+        ("rises up", "rising up"),
     ),
     "down": (
         ("falls", "falling"), ("sinks", "sinking"), ("moves down", "moving down"), ("comes down", "coming down"),
-        ("drops", "dropping"), ("descends", "descending"), ("falls down", "falling down"), ("floats down", "floating down"),
+        ("drops", "dropping"), ("descends", "descending"), ("falls down", "falling down"),
+        ("floats down", "floating down"),
     ),
     "bounce": (
         ("bounces", "bouncing"), ("bounces up and down", "bouncing up and down"), ("hops", "hopping"),
         ("jumps up and down", "jumping up and down"), ("jumps", "jumping"),
     ),
     "circle": (
-        ("moves in a circle", "moving in a circle"), ("circles", "circling"), ("goes round in circles", "going round in circles"),
+        ("moves in a circle", "moving in a circle"), ("circles", "circling"),
+        ("goes round in circles", "going round in circles"),
         ("flies in a circle", "flying in a circle"), ("goes around", "going around"),
     ),
     "spin": (
@@ -71,9 +74,12 @@ MOVES: dict[str, tuple[tuple[str, str], ...]] = {  # third person, and participl
     ),
 }  # fmt: skip
 WALKS = {
-    "left": (("walks to the left", "walking to the left"), ("walks left", "walking left"), ("runs left", "running left")),
+    "left": (
+        ("walks to the left", "walking to the left"), ("walks left", "walking left"), ("runs left", "running left"),
+    ),
     "right": (
-        ("walks to the right", "walking to the right"), ("walks right", "walking right"), ("runs right", "running right"),
+        ("walks to the right", "walking to the right"), ("walks right", "walking right"),
+        ("runs right", "running right"),
     ),
 }  # fmt: skip
 RELATIONS = {

@@ -7,6 +7,7 @@ antialiasing, so a 32-pixel clip takes milliseconds.
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from countermark.generate.world import FRAMES, GROUND, WALKERS, Pose, Scene, Thi
 
 __all__ = ["render"]
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 LIGHT = np.array([-0.50, -0.62, 0.60], np.float32)  # towards the light: left, above, in front
 OUTLINE = np.array([0.10, 0.09, 0.12], np.float32)
 MIDDLE = 0.55  # y that a zoom keeps in place
@@ -61,7 +62,7 @@ def _behind(scene: Scene, centre: Floats, scale: Floats, size: int) -> Floats:
 
     if scene.camera == "fixed":
         return np.repeat(picture(0.5, 1.0)[None], len(centre), axis=0)
-    return np.stack([picture(np.float32(c), np.float32(s)) for c, s in zip(centre, scale, strict=True)])
+    return np.stack([picture(float(c), float(s)) for c, s in zip(centre, scale, strict=True)])
 
 
 def _light(video: Floats, scene: Scene, times: Floats) -> None:

@@ -1,4 +1,4 @@
-"""What kind of thing a region of pixels is, by its outline. The verifier's own drawings: it shares none with the renderer.
+"""What kind of thing a region of pixels is, by its outline. The verifier's own drawings, none of the renderer's.
 
 A region is scaled so that its longer side fills a square, aspect kept, and compared with drawings of each kind by
 intersection over union. A spinning thing is compared with drawings turned by all angles.
@@ -113,7 +113,7 @@ def _drawings(turning: bool) -> tuple[tuple[str, Bools], ...]:
 
 
 def kind_of(regions: Bools, *, turning: bool = False) -> str:
-    """The kind that most of a thing's regions (T x H x W) look like; ``turning``: box, star and triangle at any angle."""
+    """The kind that most of a thing's regions (T x H x W) look like; ``turning``: at any angle."""
     votes: list[str] = []
     for region in regions:
         fit = _fit(region.astype(np.uint8))

@@ -119,8 +119,8 @@ class VideoTransformer(nn.Module):
             t, h, w = self.shape.grid
             known = self.given(given.view(-1, t, self.shape.patch_frames).to(video.dtype))
             video = video + known.repeat_interleave(h * w, dim=1)
-        if span is not None:
-            whole = whole + self.span(torch.stack([span[:, 0], span[:, 1] - 1], 1).to(whole.dtype))
+        ends = torch.zeros(len(noisy), 2, device=noisy.device) if span is None else span - span.new_tensor([0.0, 1.0])
+        whole = whole + self.span(ends.to(whole.dtype))
         x = torch.cat([text + self.slot_place, video], dim=1)
         modulation = self.modulation(functional.silu(self.level(_waves(level)) + whole)).view(-1, 6, self.shape.width)
         middle = x

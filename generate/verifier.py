@@ -1,9 +1,9 @@
 """Reads from pixels whether a clip shows what its scene asks for. It shares no code with the renderer or the model.
 
-A thing is found by its hue among strongly coloured pixels; its kind by its outline (:mod:`.silhouettes`); its motion and
-place by the path of its centre; an event by what is different before and after, and by staying so. Colour that belongs
-to no requested thing must be rare, so that neither noise nor extra things pass, and the place must look like the one
-that was asked for. The pass rate on rendered truth is published beside every score.
+A thing is found by its hue among strongly coloured pixels; its kind by its outline (:mod:`.silhouettes`); its motion
+and place by the path of its centre; an event by what is different before and after, and by staying so. Colour that
+belongs to no requested thing must be rare, so that neither noise nor extra things pass, and the background must look
+like the one that was asked for. The pass rate on rendered truth is published beside every score.
 """
 
 from __future__ import annotations

@@ -168,7 +168,8 @@ def path(thing: Thing, times: Floats) -> tuple[Floats, Floats]:
         return x, (y + thing.reach * 4.0 * phase * (1.0 - phase)).astype(np.float32)
     if thing.motion == "circle":
         angle = (2 * np.pi * thing.beats * times).astype(np.float32)
-        return x + thing.reach * np.sin(angle), y - thing.reach * (1 - np.cos(angle))
+        up = thing.reach * (1 - np.cos(angle))
+        return (x + thing.reach * np.sin(angle)).astype(np.float32), (y - up).astype(np.float32)
     return x, y
 
 
@@ -215,6 +216,7 @@ def sample_scene(
     draw = _Draw(rng, held_out)
     layout = layout or str(rng.choice(list(LAYOUTS), p=list(LAYOUTS.values())))
     camera, happens = "fixed", "none"
+    things: tuple[Thing, ...]
     if layout == "single":
         things = (draw.single(),)
     elif layout == "camera":

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from countermark.generate.world import FPS, FRAMES
 from countermark.training._footage import Clip
 
 __all__ = ["FAMILY", "embedded_clips", "make_embedded"]
 
 FAMILY = "countermark-embedded"
-RATE = 8
 
 
 def _name(number: int) -> str:
@@ -31,9 +31,9 @@ def embedded_clips(folder: Path) -> list[Clip]:
             f"generated/{FAMILY}",
             256,
             256,
-            float(RATE),
-            3.0,
-            path.stat().st_size * 8 / 3000,
+            FPS,
+            FRAMES / FPS,
+            path.stat().st_size * 8 / 1000 * FPS / FRAMES,
             made="embedded",
         )
         for path in found
@@ -58,9 +58,9 @@ def make_embedded(folder: Path, count: int, seed: int = 0) -> Iterator[str]:
             frames = model.generate(Request(text, seed=int(rng.integers(1 << 31)))).frames
             new = path.with_suffix(".new.mp4")
             with VideoWriter(
-                new, frames.shape[2], frames.shape[1], Fraction(RATE), crf=int(rng.integers(14, 24))
+                new, frames.shape[2], frames.shape[1], Fraction(FPS), crf=int(rng.integers(14, 24))
             ) as file:
                 for i, frame in enumerate(frames):
-                    file.write(i / RATE, frame)
+                    file.write(i / FPS, frame)
             new.replace(path)
         yield path.name

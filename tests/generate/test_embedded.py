@@ -2,14 +2,16 @@ import hashlib
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from countermark.errors import UsageError, WeightsMissing
+from countermark.errors import BadMedia, UsageError, WeightsMissing
 from countermark.generate import Request, embedded, load_model
 from countermark.generate.sampler import levels, sample
 from countermark.generate.transformer import Shape, VideoTransformer
+from countermark.watermark import Key
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def test_a_clip_has_the_promised_shape_and_is_seeded(model):
     steps: list[int] = []
     request = Request("a red ball bounces, animated", seed=3, steps=3, on_step=steps.append)
     result = model.generate(request)
-    assert result.frames.shape == (24, 256, 256, 3)
+    assert result.frames.shape == (32, 256, 256, 3)
     assert (result.frames.dtype, result.fps, result.warnings, steps) == (np.uint8, 8.0, (), [3, 3, 3])
     assert (model.generate(request).frames == result.frames).all()
     assert (model.generate(Request("a red ball bounces, animated", seed=4, steps=3)).frames != result.frames).any()
@@ -52,19 +54,47 @@ def test_options_change_what_they_should(model):
     short = model.generate(Request("a red ball bounces", seed=3, steps=2, seconds=1, fps=16, size=(512, 512)))
     assert short.frames.shape == (16, 512, 512, 3)
     assert short.fps == 16
-    same = model.generate(Request("a red ball bounces", seed=3, steps=2, seconds=1)).frames
-    assert (same == plain[:8]).all()
+    same = model.generate(Request("a red ball bounces", seed=3, steps=2, frames=8)).frames
+    assert (same == plain[np.round(np.linspace(0, 31, 8)).astype(int)]).all(), "the same scene, faster"
 
 
 def test_a_batch_gives_what_single_calls_give():
     torch.manual_seed(0)
-    network = VideoTransformer(Shape(frames=6, size=16, width=64, depth=2)).eval()
+    network = VideoTransformer(Shape(frames=8, size=16, width=64, depth=2)).eval()
     torch.nn.init.normal_(network.patch_out.weight, std=0.05)
-    slots = torch.randn(3, 3, 128)
+    slots = torch.randn(3, 4, 128)
     together = sample(network, slots, steps=3, seeds=[5, 6, 7])
     for i, seed in enumerate((5, 6, 7)):
         alone = sample(network, slots[i : i + 1], steps=3, seeds=[seed])
         assert torch.allclose(together[i], alone[0], atol=1e-4)
+
+
+def test_long_clips_go_on_and_pictures_begin_them(model, tmp_path: Path):
+    steps: list[int] = []
+    long = model.generate(Request("a red ball moves to the right", seed=1, steps=2, seconds=10, on_step=steps.append))
+    assert long.frames.shape == (80, 256, 256, 3)
+    assert steps == [8] * 8
+    first = long.frames[0]
+    path = tmp_path / "first.png"
+    cv2.imwrite(str(path), first[..., ::-1])
+    again = model.generate(Request("a red ball moves to the right", seed=2, steps=2, image=path)).frames
+    assert np.abs(again[0].astype(int) - first).mean() < 12
+    with pytest.raises(BadMedia):
+        model.generate(Request("a red ball", image=tmp_path / "none.png"))
+
+
+def test_given_frames_stay_and_are_told_apart():
+    torch.manual_seed(0)
+    network = VideoTransformer(Shape(frames=8, size=16, width=64, depth=2)).eval()
+    for layer in (network.patch_out, network.given, network.span):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    slots, known = torch.randn(1, 4, 128), torch.rand(1, 3, 16, 16, 3)
+    made = sample(network, slots, steps=3, seeds=[5], known=known)
+    assert torch.equal(made[:, :3], known)
+    assert not torch.equal(made, sample(network, slots, steps=3, seeds=[5]))
+    whole, part = (sample(network, slots, steps=3, seeds=[5], span=span) for span in ((0.0, 1.0), (0.5, 1.0)))
+    assert torch.equal(whole, sample(network, slots, steps=3, seeds=[5]))
+    assert not torch.equal(whole, part)
 
 
 def test_noise_levels_fall_from_one_to_zero():
@@ -87,9 +117,9 @@ def test_words_outside_the_world_are_named(model):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request("x", seconds=10), "at most 3 seconds"),
+        (Request("x", seconds=13), "at most 12 seconds"),
+        (Request("x", seconds=6, noise_key=Key(bytes(32))), "a noise mark takes a clip of 4 seconds"),
         (Request("x", size=(640, 360)), "squares"),
-        (Request("x", image=Path("a.png")), "cannot start from an image"),
     ],
 )
 def test_what_it_cannot_do_is_an_error(model, request_: Request, message: str):
