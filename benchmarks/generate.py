@@ -16,6 +16,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from countermark.benchmarks._generate_cost import HEAD as COST
+from countermark.benchmarks._generate_cost import cost_rows, transformer_rows
 from countermark.benchmarks._smoothness import HEAD as SMOOTH
 from countermark.benchmarks._smoothness import smoothness
 from countermark.benchmarks._table import table, wilson
@@ -30,7 +32,7 @@ __all__ = ["main", "mirrored"]
 
 Frames = npt.NDArray[np.uint8]
 Make = Callable[[Scene, str, int], Frames]
-PARTS = ("prompts", "layouts", "mirrored", "long", "image", "smoothness")
+PARTS = ("prompts", "layouts", "mirrored", "long", "image", "smoothness", "cost")
 MIRROR = {"left": "right", "right": "left", "pan left": "pan right", "pan right": "pan left"}
 
 
@@ -76,6 +78,13 @@ def main(argv: list[str]) -> int:
     if "smoothness" in parts:
         print("\nhow smooth, and how like fresh renders\n")
         print(table(["clips", *SMOOTH], smoothness(clips, seen, rng)))
+    if "cost" in parts:
+        few, options = (1, ("--steps", "2")) if args.small else (3, ())
+        print("\nfrom a prompt to a sealed file, and from an idle process\n")
+        print(table(COST, cost_rows(few, *options)))
+        print("\none call of the transformer, two clips\n")
+        head = ["transformer", "million weights", "tokens", "ms", "of ours"]
+        print(table(head, transformer_rows(2 if args.small else 15)))
     if spent:
         print(f"\n{np.mean(spent):.1f} s a clip of 4 s, in this run. Intervals: Wilson, 95 %.")
     return 0
