@@ -6,11 +6,14 @@ Design decisions
 * Queries, one a slot, gather what the words say by attention. The encoder is trained first, on captions alone, to
   read back what they said (:class:`~countermark.generate.captions.Said`), and is then frozen: binding colour to
   thing and left to right is settled by text, and the video model never has to learn it from denoising.
+* What leaves it are the readings, as probabilities, and not the vectors that they were read from: two wordings of one
+  scene, in two languages, give the same slots, and a colour is told in the same way whatever thing has it.
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +22,10 @@ from torch.nn import functional
 
 from countermark.generate.captions import FIELDS, SLOTS, known_words, words
 
-__all__ = ["TextEncoder", "Tokens", "Vocabulary"]
+__all__ = ["SLOT_WIDTH", "TextEncoder", "Tokens", "Vocabulary"]
+
+SLOT_WIDTH = sum(map(len, FIELDS.values()))
+SLOT_SCALE = 4.0  # of a sure reading, so that four of them among zeros have the variance of other inputs
 
 PAD, LENGTH = 0, 48  # words of a prompt beyond LENGTH are dropped
 SMALL_WORDS = frozenset(
@@ -80,7 +86,7 @@ class Vocabulary:
 
 
 class TextEncoder(nn.Module):
-    """Word numbers (B x N, at most LENGTH) to slot vectors (B x slots x width)."""
+    """Word numbers (B x N, at most LENGTH) to slot vectors (B x slots x SLOT_WIDTH)."""
 
     def __init__(self, vocabulary: int, width: int = 128, layers: int = 3, heads: int = 4) -> None:
         super().__init__()
@@ -97,15 +103,22 @@ class TextEncoder(nn.Module):
         )
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Slot vectors, B x slots x width; each has mean 0 and variance 1."""
+        """Slot vectors, B x slots x SLOT_WIDTH: each field's probabilities in its own columns, times SLOT_SCALE."""
+        out = torch.zeros(len(ids), len(SLOTS), SLOT_WIDTH, device=ids.device)
+        first = dict(
+            zip(FIELDS, itertools.accumulate((len(values) for values in FIELDS.values()), initial=0), strict=False)
+        )
+        places = ((index, first[field]) for index, (_, fields) in enumerate(SLOTS) for field in fields)
+        for (slot, column), logits in zip(places, self.read(ids), strict=True):
+            out[:, slot, column : column + logits.shape[1]] = logits.softmax(1) * SLOT_SCALE
+        return out
+
+    def read(self, ids: Tensor) -> list[Tensor]:
+        """Logits of each field of each slot, in the order of :class:`~countermark.generate.captions.Said`."""
         batch = ids.shape[0]
         x = torch.cat([self.queries.expand(batch, -1, -1), self.words(ids) + self.places[: ids.shape[1]]], dim=1)
         hidden = torch.cat([torch.zeros(batch, len(SLOTS), dtype=torch.bool, device=ids.device), ids == PAD], dim=1)
-        out: Tensor = self.norm(self.layers(x, src_key_padding_mask=hidden)[:, : len(SLOTS)])
-        return out
-
-    def read(self, slots: Tensor) -> list[Tensor]:
-        """Logits of each field of each slot, in the order of :class:`~countermark.generate.captions.Said`."""
+        slots = self.norm(self.layers(x, src_key_padding_mask=hidden)[:, : len(SLOTS)])
         return [
             self.heads[f"{slot}_{field}"](slots[:, index])
             for index, (slot, fields) in enumerate(SLOTS)
@@ -114,5 +127,5 @@ class TextEncoder(nn.Module):
 
     def loss(self, ids: Tensor, said: Tensor) -> Tensor:
         """Cross-entropy of reading back what the captions said; ``said`` is int64, B x fields."""
-        logits = self.read(self(ids))
+        logits = self.read(ids)
         return torch.stack([functional.cross_entropy(one, said[:, i]) for i, one in enumerate(logits)]).sum()

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from countermark.generate.text import SLOT_WIDTH
+
 __all__ = ["Shape", "VideoTransformer"]
 
 
@@ -36,7 +38,7 @@ class Shape:
     depth: int = 8
     heads: int = 4
     slots: int = 4
-    slot_width: int = 128
+    slot_width: int = SLOT_WIDTH
 
     @property
     def grid(self) -> tuple[int, int, int]:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from countermark.generate.text import SLOT_WIDTH
+
 __all__ = ["SCALE", "Upscaler"]
 
 SCALE = 8
@@ -24,7 +26,9 @@ SCALE = 8
 class Upscaler(nn.Module):
     """Clips B x T x H x W x 3 in -1..1 and slots B x slots x width to clips B x T x 8H x 8W x 3, about -1..1."""
 
-    def __init__(self, width: int = 96, coarse: int = 5, fine: int = 3, slots: int = 4, slot_width: int = 128) -> None:
+    def __init__(
+        self, width: int = 96, coarse: int = 5, fine: int = 3, slots: int = 4, slot_width: int = SLOT_WIDTH
+    ) -> None:
         super().__init__()
         half = width // 2
         self.first = Convolution(9, width)

@@ -372,18 +372,17 @@ def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     )  # warm, not white
     bulb = _largest(shining)
     quarter = len(frames) // 4
-    lit = [_there(bulb)[i] for i in range(len(frames))]
+    lit = bulb.mean((1, 2)) > 0.004
     here = float(np.mean(lit[:quarter] if scene.event == "dark" else lit)) > 0.9
     explained = float(np.mean(strong.mean((1, 2)) < STRAY)) > 0.9
-    x, y = np.nanmean(_track(bulb)[:quarter], 0) if here else (0.5, 0.5)
+    middle = slice(len(frames) // 2 - 1, len(frames) // 2 + 1)  # where a camera that moves is as one that does not
+    looked = middle if scene.camera != "fixed" else slice(quarter)
+    x, y = np.nanmean(_track(bulb)[looked], 0) if here else (0.5, 0.5)
     grey = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames]).astype(np.float64)
     side = frames.shape[1]
     rows = slice(int((y + 0.11) * side), int((y + 0.17) * side))
     foot, beside = (
-        [
-            float(np.median(grey[:quarter, rows, max(0, int((x + dx) * side)) : int((x + dx) * side) + 2]))
-            for dx in places
-        ]
+        [float(np.median(grey[looked, rows, max(0, int((x + dx) * side)) : int((x + dx) * side) + 2])) for dx in places]
         for places in ((0.0,), (-0.05, 0.05))
     )
     kind = here and min(abs(foot[0] - one) for one in beside) > 8
