@@ -33,13 +33,13 @@ WIDTH = len(KINDS) * sum(CHANNELS)
 
 
 class Backbone:
-    """The network; ``threads`` of one call."""
+    """The network, on one thread: two were no quicker, and others have work for the second."""
 
-    def __init__(self, network: bytes, *, threads: int = 1) -> None:
+    def __init__(self, network: bytes) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
@@ -53,6 +53,6 @@ class Backbone:
 
 
 @cache
-def load_backbone(path: Path = WEIGHTS, sha256: str = SHA256, threads: int = 1) -> Backbone:
+def load_backbone(path: Path = WEIGHTS, sha256: str = SHA256) -> Backbone:
     """The network with its weights. Raises WeightsMissing unless the file is the expected one."""
-    return Backbone(pinned(path, sha256, "the classifier's backbone"), threads=threads)
+    return Backbone(pinned(path, sha256, "the classifier's backbone"))

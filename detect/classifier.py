@@ -30,7 +30,7 @@ __all__ = ["Classifier", "Judge", "load_classifier"]
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = Path(__file__).parent / "weights" / "classifier.safetensors"
-SHA256 = "73b3b8200856248c1d65b88639e5b8d9329ae5bf93dfac3b3235936dc1782477"
+SHA256 = "744fa5f0061a74bae3d7204171fe502bd3c73e15976bfd6540e2603e2c1b6c43"
 MOST_WINDOWS = 1200  # windows of a file; longer ones are sampled more thinly
 TELLING = 5  # moments that are kept
 LONG_ENOUGH = 1.0  # seconds of a part whose probability counts when the whole's is lower

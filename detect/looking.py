@@ -78,7 +78,7 @@ def look(media: Source, keys: list[Key], known: Known | None, *, fast: bool, pic
 
 
 def _judge(facts: MediaFacts, pictures: bool) -> Judge | Opinion:
-    """The classifier at work; without its weights or torch, the opinion that says so: the other signals still count."""
+    """The classifier at work; without weights or a module, the opinion that says so: other signals still count."""
     try:
         return load_classifier().start(facts, pictures=pictures)
     except WeightsMissing as error:

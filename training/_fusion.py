@@ -19,7 +19,7 @@ INPUTS = ("whole", "linear", "kernel")  # what is fused: a model of whole frames
 KNOTS = 33
 WIDTHS = {"whole": 0.4, "kernel": 0.005}  # of the machines' kernels
 DAMPING = {"whole": 10.0, "kernel": 1.0}  # and how much an error costs
-AXES = 128  # main axes of whole frames' statistics that are kept
+AXES = 112  # main axes of whole frames' statistics that are kept
 RANGE_AXES = 12
 SAY = {"level": 2.0, "light": 0.7, "sway": 0.7}  # of kinds of statistics; of the others 1
 

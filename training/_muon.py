@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
             if ranks > 1:
                 flat = torch.cat([move.flatten() for move in moves])
                 distributed.all_reduce(flat)
-                parts = flat.split([matrix.numel() for matrix in matrices])
+                parts = torch.split(flat, [matrix.numel() for matrix in matrices])
                 moves = [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
             for matrix, move in zip(matrices, moves, strict=True):
                 matrix.mul_(1 - group["lr"] * group["decay"])
@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """The nearest matrix with singular values of about 1, by Newton and Schulz's iteration; any shape (m x n)."""
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
+    x: Tensor = matrix.T if tall else matrix
     x = x.bfloat16() if x.is_cuda else x
     x = x / (x.norm() + 1e-7)
     a, b, c = TERMS

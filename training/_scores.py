@@ -13,7 +13,7 @@ from countermark.training._footage import Clip, weights
 from countermark.training._fusion import INPUTS, Arrays, fit_fusion, fit_hand, fit_range, fit_whole
 from countermark.training._statistics import LEARNT, Table
 
-__all__ = ["Held", "fit_all", "held_out", "inputs_of"]
+__all__ = ["Held", "fit_all", "held_out"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -32,7 +32,7 @@ class Held:
     models: dict[int, Arrays]
 
 
-def inputs_of(table: Table, rows: npt.NDArray[np.int64], arrays: Arrays) -> Floats:
+def _inputs(table: Table, rows: npt.NDArray[np.int64], arrays: Arrays) -> Floats:
     """What is fused, of some clips: their number x 3."""
     return scores(main_axes(table.whole[rows], arrays), table.hand[rows], arrays)
 
@@ -72,7 +72,7 @@ def held_out(clips: Sequence[Clip], fold: npt.NDArray[np.int64], tables: dict[st
         arrays = models[int(own)] = _fit(tables, known & (fold != own), generated, weight)
         for v, table in tables.items():
             rows = np.flatnonzero((fold == own) & table.there)
-            inputs[v][rows] = inputs_of(table, rows, arrays)
+            inputs[v][rows] = _inputs(table, rows, arrays)
     found = {v: np.full(len(clips), np.nan) for v in tables}
     for own in np.unique(fold):
         models[int(own)] |= _fusion(tables, inputs, known & (fold != own), generated, weight)

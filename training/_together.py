@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
 
 __all__ = ["mean_gradients", "same", "together"]
 
@@ -23,7 +24,7 @@ def together(workers: int, work: Callable[..., None], *args: object) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         meet = (Path(folder) / "meet").as_uri()
-        torch.multiprocessing.spawn(_join, (workers, meet, work, args), nprocs=workers)  # type: ignore[no-untyped-call]
+        spawn(_join, (workers, meet, work, args), nprocs=workers)  # type: ignore[no-untyped-call]
 
 
 def _join(rank: int, workers: int, meet: str, work: Callable[..., None], args: tuple[object, ...]) -> None:
@@ -43,7 +44,7 @@ def mean_gradients(model: nn.Module, figures: Tensor) -> Tensor:
     flat = torch.cat([*(g.flatten() for g in gradients), figures])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
-    *parts, out = flat.split([*(g.numel() for g in gradients), len(figures)])
+    *parts, out = torch.split(flat, [*(g.numel() for g in gradients), len(figures)])
     for p, part in zip(model.parameters(), parts, strict=True):
         p.grad = part.view_as(p)
     return out
