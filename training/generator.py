@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from countermark.generate.captions import FIELDS, SLOTS, caption
 from countermark.generate.render import render
-from countermark.generate.sampler import SHIFT
+from countermark.generate.sampler import SHIFT, sample
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
@@ -47,6 +47,14 @@ PARTS, PICTURES = (
 )  # shares of clips that go on from half of one before, or show a part; that begin with a picture
 CELLS = 8  # a side, that the middle of the network is asked about
 ASKED = 0.3  # weight of that loss
+SHOWN = (
+    "a red ball bounces, animated, studio",
+    "a green star to the left of a blue box, photorealistic, by day",
+    "a purple robot walks to the right, animated, on a meadow",
+    "a cookie is bitten, photorealistic, studio",
+    "a yellow ball rolls right and knocks over a red box, animated, by day",
+    "an orange triangle above a blue ball, animated, at night",
+)
 WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
 
 
@@ -263,6 +271,22 @@ def _train_video(rank: int, workers: int, args: argparse.Namespace) -> None:
             state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers.all]
             torch.save(state, path.with_suffix(".new"))
             path.with_suffix(".new").replace(path)
+            contact_sheet(average, encoder, vocabulary, args.runs / f"sheet_{seen:07d}.png")
+
+
+def contact_sheet(model: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary, path: Path) -> None:
+    """Eight frames each of the clips that the model makes of SHOWN, as they are on its grid, four times as large."""
+    import cv2
+
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        slots = encoder(vocabulary.batch(list(SHOWN)).to(device))
+        clips = sample(model.cpu(), slots.cpu(), steps=12, seeds=list(range(len(SHOWN))))
+    model.to(device)
+    few = clips[:, :: FRAMES // 8].permute(0, 2, 1, 3, 4).reshape(-1, 8 * Shape().size, 3)
+    pixels = ((few.clamp(-1, 1) + 1) * 127.5).byte().numpy()
+    cv2.imwrite(str(path), cv2.resize(pixels[..., ::-1], None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST))
 
 
 def fastest_type(device: str) -> torch.dtype:
