@@ -73,10 +73,7 @@ def main(argv: list[str]) -> int:
     if "mirrored" in parts:
         _mirrored(rng, count, make)
     if "long" in parts:
-        few = max(1, count // 5)
-        scenes = [sample_scene(rng) for _ in range(few)]
-        made = [model.generate(Request(say(s), seed=i, steps=steps, seconds=10)).frames for i, s in enumerate(scenes)]
-        _show("ten seconds", [_row("model, 10 s", _checked(made, scenes)), _row("truth, 10 s", _truth(scenes, 80))])
+        _long(rng, max(1, count // 5), model, steps)
     if "image" in parts:
         _image(rng, max(1, count // 5), model, steps)
     if "smoothness" in parts:
@@ -155,6 +152,12 @@ def mirrored(scene: Scene) -> Scene:
         for thing in scene.things
     )
     return replace(scene, camera=MIRROR.get(scene.camera, scene.camera), things=things)
+
+
+def _long(rng: np.random.Generator, count: int, model: EmbeddedModel, steps: int | None) -> None:
+    scenes = [sample_scene(rng) for _ in range(count)]
+    made = [model.generate(Request(say(s), seed=i, steps=steps, seconds=10)).frames for i, s in enumerate(scenes)]
+    _show("ten seconds", [_row("model, 10 s", _checked(made, scenes)), _row("truth, 10 s", _truth(scenes, 80))])
 
 
 def _image(rng: np.random.Generator, count: int, model: EmbeddedModel, steps: int | None) -> None:
