@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the library is imported: a fixture may come too late
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and its libraries are not to start a thread for each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Frames = npt.NDArray[np.uint8]
 
