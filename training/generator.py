@@ -65,7 +65,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/generator"), help="checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long this stretch lasts")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--workers", type=int, help="processes of the video stage; as many as cores, or one on a GPU")
+    parser.add_argument(
+        "--workers", type=int, help="processes of the stages video and upscale; as many as cores, or one with a GPU"
+    )
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero over this stretch")
     parser.add_argument("--seed", type=int, default=0)
@@ -217,11 +219,14 @@ class Locator(nn.Module):
 
 def train_video(args: argparse.Namespace) -> None:
     """Trains the transformer for ``--minutes``, from the last checkpoint if there is one."""
-    workers = args.workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
-    together(workers, _train_video, workers, args)
+    together(_workers(args), _train_video, args)
 
 
-def _train_video(rank: int, workers: int, args: argparse.Namespace) -> None:
+def _workers(args: argparse.Namespace) -> int:
+    return int(args.workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))
+
+
+def _train_video(rank: int, args: argparse.Namespace) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder, vocabulary = load_text(args.runs)
     encoder.to(device)
@@ -252,7 +257,9 @@ def _train_video(rank: int, workers: int, args: argparse.Namespace) -> None:
     kind, start = fastest_type(device), time.monotonic()
     passed = 0.0
     while passed < 1:
-        losses = denoising_loss(model, locator, encoder, vocabulary, clips.batch(args.batch // workers), device, kind)
+        losses = denoising_loss(
+            model, locator, encoder, vocabulary, clips.batch(args.batch // _workers(args)), device, kind
+        )
         (losses[0] + ASKED * losses[1]).backward()  # type: ignore[no-untyped-call]
         passed = (time.monotonic() - start) / (60 * args.minutes)
         *means, passed = mean_gradients(both, torch.tensor([*(loss.item() for loss in losses), passed])).tolist()
@@ -369,28 +376,34 @@ def degrade(small: Tensor, generator: torch.Generator) -> Tensor:
 
 def train_upscaler(args: argparse.Namespace) -> None:
     """Trains the decoder for ``--minutes``, from the last checkpoint if there is one, on crops of single frames."""
+    together(_workers(args), _train_upscaler, args)
+
+
+def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     encoder, vocabulary = load_text(args.runs)
     model, path = Upscaler(), args.runs / "upscale.pt"
-    rng = np.random.default_rng(args.seed + int(time.time()))
-    generator = torch.Generator().manual_seed(args.seed)
+    seed = args.seed + int(time.time()) * 100 + rank
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True)["model"])
+    for p in model.parameters():
+        same(p.data)
     matrices = [p for p in model.parameters() if p.ndim == 2]
     optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
     log = Log(args.runs / "upscale.csv", every=100)
-    start = time.monotonic()
-    step = 0
-    while (now := time.monotonic()) < start + args.minutes * 60:
+    start, step, passed = time.monotonic(), 0, 0.0
+    while passed < 1:
         stacks, slots, large = _crops(rng, encoder, vocabulary, generator)
         loss = (model.enlarge(stacks, slots) - large).abs().mean()
         loss.backward()  # type: ignore[no-untyped-call]
-        left = 1 - (now - start) / (args.minutes * 60)
-        optimisers.step(min(1.0, (step + 1) / 20, 0.01 + 2 * left))
+        passed = (time.monotonic() - start) / (60 * args.minutes)
+        mean, passed = mean_gradients(model, torch.tensor([loss.item(), passed])).tolist()
+        optimisers.step(min(1.0, (step + 1) / 20, 0.01 + 2 * max(0.0, 1 - passed)))
         step += 1
-        log.add(step, step * len(stacks), loss.item())
-        if step % 500 == 0:
-            torch.save({"model": model.state_dict()}, path)
-    torch.save({"model": model.state_dict()}, path)
+        if rank == 0:
+            log.add(step, step * len(stacks) * _workers(args), mean)
+            if step % 500 == 0 or passed >= 1:
+                torch.save({"model": model.state_dict()}, path)
 
 
 def _crops(
