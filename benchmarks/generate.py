@@ -9,40 +9,38 @@ model's clips judged by another prompt, a still frame, noise.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from countermark.benchmarks._generate_cost import HEAD as COST
 from countermark.benchmarks._generate_cost import cost_rows, transformer_rows
+from countermark.benchmarks._judging import Job, Judged, judge, row
 from countermark.benchmarks._pictures import PROMPTS, draw_pictures
 from countermark.benchmarks._smoothness import HEAD as SMOOTH
 from countermark.benchmarks._smoothness import smoothness
-from countermark.benchmarks._table import table, wilson
+from countermark.benchmarks._table import table
 from countermark.generate import Request
 from countermark.generate.captions import caption, say
 from countermark.generate.embedded import EmbeddedModel
-from countermark.generate.render import render
-from countermark.generate.verifier import CHECKS, Checked, verify
+from countermark.generate.verifier import CHECKS, Checked
 from countermark.generate.world import EVENTS, LAYOUTS, Scene, sample_scene
 
 __all__ = ["main", "mirrored"]
 
-Frames = npt.NDArray[np.uint8]
-Make = Callable[[Scene, str, int], Frames]
+Ask = Callable[[Sequence[Job]], list[Judged]]
 PARTS = ("prompts", "layouts", "mirrored", "long", "image", "smoothness", "cost", "pictures")
 MIRROR = {"left": "right", "right": "left", "pan left": "pan right", "pan right": "pan left"}
+SMOOTH_CLIPS = 32
 
 
 def main(argv: list[str]) -> int:
     """Prints the tables; returns 0."""
     parser = argparse.ArgumentParser(prog="countermark bench generate", description=__doc__.splitlines()[0])
-    parser.add_argument("--prompts", type=int, default=100, help="prompts of each row")
-    parser.add_argument("--seed", type=int, default=20_261_122)
+    parser.add_argument("--prompts", type=int, default=100, help="prompts of the first row; others take a part of it")
+    parser.add_argument("--seed", type=int, default=20_261_123)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
@@ -54,31 +52,24 @@ def main(argv: list[str]) -> int:
     if set(parts) - set(PARTS):
         parser.error(f"--parts takes some of {','.join(PARTS)}")
     count, steps = (2, 2) if args.small else (args.prompts, args.steps)
-    model, spent = EmbeddedModel(), []
+    spent: list[float] = []
 
-    def make(scene: Scene, text: str, number: int) -> Frames:
-        start = time.monotonic()
-        made = model.generate(Request(text, seed=args.seed + number, steps=steps, guidance=args.guidance)).frames
-        spent.append(time.monotonic() - start)
-        return made
+    def ask(jobs: Sequence[Job]) -> list[Judged]:
+        done = judge([replace(j, seed=args.seed + j.seed, steps=steps, guidance=args.guidance) for j in jobs])
+        spent.extend(d.spent for d, j in zip(done, jobs, strict=True) if j.source == "model" and j.seconds is None)
+        return done
 
     rng = np.random.default_rng(args.seed)
-    seen = [sample_scene(rng, held_out=False) for _ in range(count)]
-    if "prompts" in parts or "smoothness" in parts:
-        clips = [make(scene, say(scene), i) for i, scene in enumerate(seen)]
-    if "prompts" in parts:
-        _prompts(rng, seen, clips, make)
-    if "layouts" in parts:
-        _layouts(rng, count, make)
-    if "mirrored" in parts:
-        _mirrored(rng, count, make)
-    if "long" in parts:
-        _long(rng, max(1, count // 5), model, steps)
-    if "image" in parts:
-        _image(rng, max(1, count // 5), model, steps)
+    for name, part in (
+        ("prompts", _prompts), ("layouts", _layouts), ("mirrored", _mirrored), ("long", _long), ("image", _image),
+    ):  # fmt: skip
+        if name in parts:
+            part(rng, count, ask)
     if "smoothness" in parts:
+        scenes, model = [sample_scene(rng) for _ in range(min(count, SMOOTH_CLIPS))], EmbeddedModel()
+        clips = [model.generate(Request(say(s), seed=i, steps=steps)).frames for i, s in enumerate(scenes)]
         print("\nhow smooth, and how like fresh renders\n")
-        print(table(["clips", *SMOOTH], smoothness(clips, seen, rng)))
+        print(table(["clips", *SMOOTH], smoothness(clips, scenes, rng)))
     if "cost" in parts:
         few, options = (1, ("--steps", "2")) if args.small else (3, ())
         print("\nfrom a prompt to a sealed file, and from an idle process\n")
@@ -89,53 +80,71 @@ def main(argv: list[str]) -> int:
     if "pictures" in parts and args.pictures is not None:
         draw_pictures(args.pictures, args.log, PROMPTS[:2] if args.small else PROMPTS, steps)
     if spent:
-        print(f"\n{np.mean(spent):.1f} s a clip of 4 s, in this run. Intervals: Wilson, 95 %.")
+        print(f"\n{np.mean(spent):.1f} s a clip of 4 s, a core each. Intervals: Wilson, 95 %.")
     return 0
 
 
-def _prompts(rng: np.random.Generator, seen: Sequence[Scene], clips: Sequence[Frames], make: Make) -> None:
-    count = len(seen)
-    unseen = [
-        sample_scene(rng, held_out=True, layout=str(rng.choice(["single", "beside", "above"]))) for _ in range(count)
-    ]
-    told = [caption(s, rng, leave_out=0.0, language="en")[0] for s in seen]
-    german = [caption(s, rng, leave_out=0.0, language="de")[0] for s in seen]
-    frozen = [np.repeat(clip[:1], len(clip), 0) for clip in clips]
-    noise = rng.integers(0, 256, clips[0].shape, dtype=np.uint8)
-    rows = [
-        _row("model, pairs seen in training", _checked(clips, seen)),
-        _row("model, pairs held out", [verify(make(s, say(s), count + i), s) for i, s in enumerate(unseen)]),
-        _row(
-            "model, other wordings", [verify(make(s, t, i), s) for i, (s, t) in enumerate(zip(seen, told, strict=True))]
-        ),
-        _row("model, in German", [verify(make(s, t, i), s) for i, (s, t) in enumerate(zip(seen, german, strict=True))]),
-        _row("rendered truth", _truth(seen)),
-        _row("model, another prompt's clip", [verify(clips[i - 1], s) for i, s in enumerate(seen)]),
-        _row("model, first frame repeated", _checked(frozen, seen)),
-        _row("noise", [verify(noise, s) for s in seen]),
-    ]
+def _plain(scenes: Sequence[Scene]) -> list[Job]:
+    return [Job((scene,), say(scene), i) for i, scene in enumerate(scenes)]
+
+
+def _first(judged: Sequence[Judged]) -> list[Checked]:
+    return [one.checked[0] for one in judged]
+
+
+def _truth(scenes: Sequence[Scene], ask: Ask, seconds: float = 4.0) -> list[Checked]:
+    return _first(ask([Job((scene,), source="truth", seconds=seconds) for scene in scenes]))
+
+
+def _prompts(rng: np.random.Generator, count: int, ask: Ask) -> None:
+    seen = [sample_scene(rng, held_out=False) for _ in range(count)]
+    own = ask([Job((s, seen[i - 1]), say(s), i) for i, s in enumerate(seen)])
+    few = seen[: max(1, count // 4)]
+    told, german = ([caption(s, rng, leave_out=0.0, language=language)[0] for s in few] for language in ("en", "de"))
+    rows = [row("model", _first(own)), row("rendered truth", _truth(seen, ask))]
+    pairs = []
+    for held_out in (False, True):
+        drawn = [
+            sample_scene(rng, held_out=held_out, layout=("single", "beside", "above")[i % 3])
+            for i in range(max(1, count // 2))
+        ]
+        pairs.append(_first(ask(_plain(drawn))))
+    rows.append(row("model, of one and two things, pairs seen", pairs[0]))
+    rows.append(row("model, of one and two things, pairs held out", pairs[1]))
+    for name, texts in (("other wordings", told), ("German", german)):
+        rows.append(
+            row(
+                f"model, {name}",
+                _first(ask([Job((s,), t, i) for i, (s, t) in enumerate(zip(few, texts, strict=True))])),
+            )
+        )
+    brief = _first(ask([Job((s,), say(s, brief=True), i) for i, s in enumerate(few)]))
+    rows.append(row("model, no style or place told", [replace(one, background=None) for one in brief]))
+    rows.append(row("model, another prompt's clip", [one.checked[1] for one in own]))
+    rows.append(row("model, first frame repeated", _first(ask([replace(job, still=True) for job in _plain(few)]))))
+    rows.append(row("noise", _first(ask([Job((s,), seed=i, source="noise") for i, s in enumerate(few)]))))
     _show("prompts", rows)
 
 
-def _layouts(rng: np.random.Generator, count: int, make: Make) -> None:
+def _layouts(rng: np.random.Generator, count: int, ask: Ask) -> None:
     rows = []
     kinds = [(layout, None) for layout in LAYOUTS if layout != "event"] + [("event", event) for event in EVENTS[1:]]
     for layout, event in kinds:
-        scenes = [sample_scene(rng, layout=layout, event=event) for _ in range(max(1, count // 4))]
-        rows.append(_row(event or layout, [verify(make(s, say(s), i), s) for i, s in enumerate(scenes)]))
+        scenes = [sample_scene(rng, layout=layout, event=event) for _ in range(max(1, count // 5))]
+        rows.append(row(event or layout, _first(ask(_plain(scenes)))))
     _show("layouts and events", rows)
 
 
-def _mirrored(rng: np.random.Generator, count: int, make: Make) -> None:
+def _mirrored(rng: np.random.Generator, count: int, ask: Ask) -> None:
     """Left and right, each prompt beside its mirror image, with the same noise."""
     scenes: list[Scene] = []
     while len(scenes) < max(1, count // 2):
         scene = sample_scene(rng, layout=str(rng.choice(["single", "beside", "camera"])))
         if scene != mirrored(scene):
             scenes.append(scene)
-    rows = []
-    for name, turned in (("as drawn", scenes), ("mirrored", [mirrored(s) for s in scenes])):
-        rows.append(_row(name, [verify(make(s, say(s), i), s) for i, s in enumerate(turned)]))
+    turned = [mirrored(scene) for scene in scenes]
+    rows = [row("as drawn", _first(ask(_plain(scenes)))), row("mirrored", _first(ask(_plain(turned))))]
+    rows.append(row("truth, mirrored", _truth(turned, ask)))
     _show("left and right", rows)
 
 
@@ -154,47 +163,20 @@ def mirrored(scene: Scene) -> Scene:
     return replace(scene, camera=MIRROR.get(scene.camera, scene.camera), things=things)
 
 
-def _long(rng: np.random.Generator, count: int, model: EmbeddedModel, steps: int | None) -> None:
-    scenes = [sample_scene(rng) for _ in range(count)]
-    made = [model.generate(Request(say(s), seed=i, steps=steps, seconds=10)).frames for i, s in enumerate(scenes)]
-    _show("ten seconds", [_row("model, 10 s", _checked(made, scenes)), _row("truth, 10 s", _truth(scenes, 80))])
+def _long(rng: np.random.Generator, count: int, ask: Ask) -> None:
+    scenes = [sample_scene(rng) for _ in range(max(1, count // 5))]
+    made = _first(ask([replace(job, seconds=10.0) for job in _plain(scenes)]))
+    _show("ten seconds", [row("model, 10 s", made), row("truth, 10 s", _truth(scenes, ask, 10.0))])
 
 
-def _image(rng: np.random.Generator, count: int, model: EmbeddedModel, steps: int | None) -> None:
+def _image(rng: np.random.Generator, count: int, ask: Ask) -> None:
     """Clips that begin with a picture of the world: checked as others are, and how far their first frame is from it."""
-    import tempfile
-
-    import cv2
-
-    scenes, made, away = [sample_scene(rng) for _ in range(count)], [], []
-    with tempfile.TemporaryDirectory() as folder:
-        for i, scene in enumerate(scenes):
-            first = render(scene, 256, at=0)[0]
-            path = Path(folder) / f"{i}.png"
-            cv2.imwrite(str(path), first[..., ::-1])
-            made.append(model.generate(Request(say(scene), seed=i, steps=steps, image=path)).frames)
-            away.append(float(np.abs(made[-1][0].astype(float) - first).mean()))
-    _show("from a picture", [_row("model, from a picture", _checked(made, scenes))])
-    print(f"\nThe first frame is off by {np.mean(away):.1f} of 255 on average.")
-
-
-def _checked(clips: Sequence[Frames], scenes: Sequence[Scene]) -> list[Checked]:
-    return [verify(clip, scene) for clip, scene in zip(clips, scenes, strict=True)]
-
-
-def _truth(scenes: Sequence[Scene], frames: int = 32) -> list[Checked]:
-    return [verify(render(scene, 256, frames), scene) for scene in scenes]
+    scenes = [sample_scene(rng) for _ in range(max(1, count // 5))]
+    done = ask([replace(job, picture=True) for job in _plain(scenes)])
+    _show("from a picture", [row("model, from a picture", _first(done))])
+    print(f"\nThe first frame is off by {np.mean([one.away for one in done]):.1f} of 255 on average.")
 
 
 def _show(title: str, rows: list[list[str]]) -> None:
     print(f"\n{title}\n")
-    print(table(["clips", "n", *CHECKS], rows))
-
-
-def _row(name: str, checked: list[Checked]) -> list[str]:
-    cells = [name, str(len(checked))]
-    for check in CHECKS:
-        passed = [value for one in checked if (value := getattr(one, check)) is not None]
-        low, high = wilson(sum(passed), len(passed))
-        cells.append(f"{100 * np.mean(passed):.0f} % ({100 * low:.0f}-{100 * high:.0f})" if passed else "-")
-    return cells
+    print(table(["clips", "n", *CHECKS], rows), flush=True)

@@ -84,13 +84,13 @@ def caption(
     return _caption(scene, Chance(rng), leave_out, language)
 
 
-def _caption(scene: Scene, chance: Chance, leave_out: float, language: str) -> tuple[str, Said]:
+def _caption(scene: Scene, chance: Chance, leave_out: float, language: str, brief: bool = False) -> tuple[str, Said]:
     told = LANGUAGES[language]
     things = list(scene.things)
     if len(things) == 2 and chance.happens(0.5):
         things.reverse()
-    style = "any" if chance.happens(2 * leave_out) else scene.style
-    background = "any" if chance.happens(2 * leave_out) else scene.background
+    style = "any" if brief or chance.happens(2 * leave_out) else scene.style
+    background = "any" if brief or chance.happens(2 * leave_out) else scene.background
     sentence, said = told.body([named(thing, chance, leave_out) for thing in things], scene.event, chance)
     before, after = "", ""
     if style != "any":
@@ -116,9 +116,9 @@ def _caption(scene: Scene, chance: Chance, leave_out: float, language: str) -> t
     return text, Said(tuple(values), tuple(one.thing for one in said))
 
 
-def say(scene: Scene, *, language: str = "en") -> str:
-    """The plainest caption of a scene, the same every time, with nothing left out."""
-    return _caption(scene, Chance(None), 0.0, language)[0]
+def say(scene: Scene, *, language: str = "en", brief: bool = False) -> str:
+    """The plainest caption of a scene, the same every time, with nothing left out; ``brief``: style and background."""
+    return _caption(scene, Chance(None), 0.0, language, brief)[0]
 
 
 @cache

@@ -43,7 +43,7 @@ class Checked:
     colour: bool
     kind: bool
     motion: bool
-    background: bool
+    background: bool | None
     relation: bool | None = None
     event: bool | None = None
     camera: bool | None = None
