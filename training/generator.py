@@ -5,6 +5,7 @@ Stages, in order, each resumable from its checkpoint in ``--runs``:
 * ``text``: the text encoder learns to read captions back (five minutes on a core).
 * ``video``: the transformer learns to denoise 32-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
 * ``upscale``: the decoder learns 32 -> 256 pixels.
+* ``import``: checkpoints are made of the weights that ship, to go on from where none were kept.
 * ``export``: averages are rounded to bfloat16 and written to ``generate/weights``, with their sha256.
 
 Design decisions: on a CPU each core trains as a process of its own, in float32 where that is quicker; Muon (Jordan et
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from countermark.generate.captions import FIELDS, SLOTS, caption
+from countermark.generate.embedded import networks
 from countermark.generate.render import render
 from countermark.generate.sampler import SHIFT, sample
 from countermark.generate.text import TextEncoder, Vocabulary
@@ -61,7 +63,7 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
 def main(argv: list[str]) -> int:
     """Runs one stage; returns the exit code."""
     parser = argparse.ArgumentParser(prog="countermark train generator", description=__doc__.splitlines()[0])
-    parser.add_argument("--stage", choices=("text", "video", "upscale", "export"), required=True)
+    parser.add_argument("--stage", choices=tuple(STAGES), required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/generator"), help="checkpoints and logs")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long this stretch lasts")
     parser.add_argument("--batch", type=int, default=16)
@@ -75,7 +77,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     args.runs.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    {"text": train_text, "video": train_video, "upscale": train_upscaler, "export": export}[args.stage](args)
+    STAGES[args.stage](args)
     return 0
 
 
@@ -238,10 +240,13 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
     step, seen, path = 0, 0, args.runs / "video.pt"
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
-        both.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
+        if "model" in saved:
+            both.load_state_dict(saved["model"])
+            for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
+        else:
+            model.load_state_dict(saved["average"])
         step, seen = saved["step"], saved["seen"]
     else:
         with torch.no_grad():
@@ -435,6 +440,23 @@ def _crops(
     return clips.permute(0, 1, 4, 2, 3).flatten(1, 2), slots, truth.permute(0, 3, 1, 2)
 
 
+def take_shipped(args: argparse.Namespace) -> None:
+    """Writes ``text.pt``, ``video.pt`` and ``upscale.pt`` with the weights that ship, unless there are such."""
+    from safetensors import safe_open
+
+    text, video, upscaler, vocabulary = networks()
+    with safe_open(WEIGHTS / "embedded.safetensors", "pt") as file:
+        seen = int(file.metadata()["clips_seen"])
+    made = {
+        "text": {"model": text.state_dict(), "words": vocabulary.words},
+        "video": {"average": video.state_dict(), "step": 0, "seen": seen},
+        "upscale": {"model": upscaler.state_dict()},
+    }
+    for part, saved in made.items():
+        if not (path := args.runs / f"{part}.pt").exists():
+            torch.save(saved, path)
+
+
 def export(args: argparse.Namespace) -> None:
     """Writes ``generate/weights/embedded.safetensors`` and prints its sha256."""
     from safetensors.torch import save_file
@@ -451,3 +473,12 @@ def export(args: argparse.Namespace) -> None:
     save_file(rounded, path, metadata=meta)
     path.chmod(0o644)
     print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name, path.stat().st_size)
+
+
+STAGES = {
+    "text": train_text,
+    "video": train_video,
+    "upscale": train_upscaler,
+    "import": take_shipped,
+    "export": export,
+}

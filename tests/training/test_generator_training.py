@@ -63,3 +63,15 @@ def test_two_processes_train_and_go_on_from_their_checkpoint(tmp_path: Path):
         assert np.isfinite([float(t.sum()) for t in saved["model"].values()]).all()
     assert 1 <= steps[0] < steps[1]
     assert list(tmp_path.glob("sheet_*.png"))
+
+
+def test_training_goes_on_from_the_weights_that_ship(tmp_path: Path):
+    assert main(["--stage", "import", "--runs", str(tmp_path)]) == 0
+    start = torch.load(tmp_path / "video.pt", weights_only=True)
+    options = ["--minutes", "0.001", "--batch", "2", "--no-compile", "--workers", "1"]
+    assert main(["--stage", "video", "--runs", str(tmp_path), *options]) == 0
+    saved = torch.load(tmp_path / "video.pt", weights_only=True)
+    assert saved["seen"] == start["seen"] + 2 * saved["step"]
+    name = "blocks.0.qkv.weight"
+    apart = (saved["average"][name] - start["average"][name]).norm() / start["average"][name].norm()
+    assert 0 < apart < 0.02, "a step or two away"
