@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "34823d138676566fc747ff665d598606731b1de655c77778e12fdb78a3b96eb5"
+SHA256 = "0563377a6bf95f9b9c3c9e714aaa7ada76668fc1165306694b90e27744420823"
 STEPS, GUIDANCE = 24, 3.0
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training

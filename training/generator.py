@@ -235,8 +235,7 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
     model, locator = VideoTransformer(Shape()).to(device), Locator(Shape()).to(device)
     average = copy.deepcopy(model).requires_grad_(False)
     both = nn.ModuleList([model, locator])
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "blocks" in n and "offset" not in n]
-    optimisers = Optimisers(both, (1.5e-3 * args.rate, 1e-3 * args.rate), matrices=matrices)
+    optimisers = Optimisers(both, (1.5e-3 * args.rate, 1e-3 * args.rate), matrices=_matrices(model))
     step, seen, path = 0, 0, args.runs / "video.pt"
     if path.exists():
         saved = torch.load(path, map_location=device, weights_only=True)
@@ -299,6 +298,12 @@ def contact_sheet(model: VideoTransformer, encoder: TextEncoder, vocabulary: Voc
     few = clips[:, :: FRAMES // 8].permute(0, 2, 1, 3, 4).reshape(-1, 8 * Shape().size, 3)
     pixels = ((few.clamp(-1, 1) + 1) * 127.5).byte().numpy()
     cv2.imwrite(str(path), cv2.resize(pixels[..., ::-1], None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST))
+
+
+def _matrices(model: VideoTransformer) -> list[nn.Parameter]:
+    """The weights that Muon takes: those between features, not those from pixels, words or levels."""
+    inner = [(n, p) for n, p in model.named_parameters() if n.startswith(("blocks", "detail"))]
+    return [p for n, p in inner if p.ndim == 2 and "offset" not in n]
 
 
 def fastest_type(device: str) -> torch.dtype:

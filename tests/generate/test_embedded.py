@@ -10,6 +10,7 @@ import torch
 from countermark.errors import BadMedia, UsageError, WeightsMissing
 from countermark.generate import Request, embedded, load_model
 from countermark.generate.sampler import levels, sample
+from countermark.generate.text import SLOT_WIDTH
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.watermark import Key
 
@@ -62,7 +63,7 @@ def test_a_batch_gives_what_single_calls_give():
     torch.manual_seed(0)
     network = VideoTransformer(Shape(frames=8, size=16, width=64, depth=2)).eval()
     torch.nn.init.normal_(network.patch_out.weight, std=0.05)
-    slots = torch.randn(3, 4, 128)
+    slots = torch.randn(3, 4, SLOT_WIDTH)
     together = sample(network, slots, steps=3, seeds=[5, 6, 7])
     for i, seed in enumerate((5, 6, 7)):
         alone = sample(network, slots[i : i + 1], steps=3, seeds=[seed])
@@ -88,7 +89,7 @@ def test_given_frames_stay_and_are_told_apart():
     network = VideoTransformer(Shape(frames=8, size=16, width=64, depth=2)).eval()
     for layer in (network.patch_out, network.given, network.span):
         torch.nn.init.normal_(layer.weight, std=0.05)
-    slots, known = torch.randn(1, 4, 128), torch.rand(1, 3, 16, 16, 3)
+    slots, known = torch.randn(1, 4, SLOT_WIDTH), torch.rand(1, 3, 16, 16, 3)
     made = sample(network, slots, steps=3, seeds=[5], known=known)
     assert torch.equal(made[:, :3], known)
     assert not torch.equal(made, sample(network, slots, steps=3, seeds=[5]))
