@@ -187,14 +187,15 @@ class Detail(nn.Module):
 
     def __init__(self, width: int, values: int, inner: int = 512) -> None:
         super().__init__()
-        self.rise = nn.Linear(width + values, 2 * inner)
+        self.value = nn.Linear(width + values, inner)
+        self.gate = nn.Linear(width + values, inner)
         self.fall = nn.Linear(inner, values, bias=False)
         nn.init.zeros_(self.fall.weight)
 
     def forward(self, tokens: Tensor, patches: Tensor) -> Tensor:
         """Tokens (B x N x width) and noisy patches (B x N x values) to patches."""
-        value, gate = self.rise(torch.cat([tokens, patches.to(tokens.dtype)], dim=-1)).chunk(2, dim=-1)
-        out: Tensor = self.fall(value * functional.silu(gate))
+        both = torch.cat([tokens, patches.to(tokens.dtype)], dim=-1)
+        out: Tensor = self.fall(self.value(both) * functional.silu(self.gate(both)))
         return out
 
 

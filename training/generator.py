@@ -255,8 +255,8 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed + 7919 * (seen + 1) + rank)
     clips = Clips(args.seed + 1_000_003 * (seen + 1) + rank)
     if not args.no_compile:
-        for block in model.blocks:
-            block.compile()
+        for part in (*model.blocks, model.detail):
+            part.compile()
     log = Log(args.runs / "video.csv")
     kind, start = fastest_type(device), time.monotonic()
     passed = 0.0
