@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "0563377a6bf95f9b9c3c9e714aaa7ada76668fc1165306694b90e27744420823"
+SHA256 = "fae97bfc4d67b1e409629951f4fd932176b2f6512fb6f3e7846df72c30d7c443"
 STEPS, GUIDANCE = 24, 3.0
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
