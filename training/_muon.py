@@ -23,7 +23,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
-    def step(self, closure: object = None) -> None:  # type: ignore[override]
+    def step(self, closure: object = None) -> None:  # type: ignore[override]  # nothing here wants a closure
         """One step; with a process group each process does its share of the matrices."""
         ranks = distributed.get_world_size() if distributed.is_initialized() else 1
         rank = distributed.get_rank() if ranks > 1 else 0

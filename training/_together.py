@@ -24,7 +24,7 @@ def together(workers: int, work: Callable[..., None], *args: object) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         meet = (Path(folder) / "meet").as_uri()
-        spawn(_join, (workers, meet, work, args), nprocs=workers)  # type: ignore[no-untyped-call]
+        spawn(_join, (workers, meet, work, args), nprocs=workers)  # type: ignore[no-untyped-call]  # torch's has no types
 
 
 def _join(rank: int, workers: int, meet: str, work: Callable[..., None], args: tuple[object, ...]) -> None:

@@ -153,7 +153,7 @@ def train_text(args: argparse.Namespace) -> None:
         ids, said = draw()
         loss = model.loss(ids, said)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -264,7 +264,7 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
         losses = denoising_loss(
             model, locator, encoder, vocabulary, clips.batch(args.batch // _workers(args)), device, kind
         )
-        (losses[0] + ASKED * losses[1]).backward()  # type: ignore[no-untyped-call]
+        (losses[0] + ASKED * losses[1]).backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
         passed = (time.monotonic() - start) / (60 * args.minutes)
         *means, passed = mean_gradients(both, torch.tensor([*(loss.item() for loss in losses), passed])).tolist()
         nn.utils.clip_grad_norm_(both.parameters(), 1.0)
@@ -405,7 +405,7 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     while passed < 1:
         stacks, slots, large = _crops(rng, encoder, vocabulary, generator)
         loss = (model.enlarge(stacks, slots) - large).abs().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
         passed = (time.monotonic() - start) / (60 * args.minutes)
         mean, passed = mean_gradients(model, torch.tensor([loss.item(), passed])).tolist()
         optimisers.step(min(1.0, (step + 1) / 20, 0.01 + 2 * max(0.0, 1 - passed)))
