@@ -19,9 +19,9 @@ __all__ = ["invert", "levels", "sample"]
 SHIFT = 3.0
 
 
-def levels(steps: int, shift: float = SHIFT) -> list[float]:
-    """``steps`` + 1 noise levels from 1 to 0."""
-    return [shift * u / (1 + (shift - 1) * u) for u in (1 - i / steps for i in range(steps + 1))]
+def levels(steps: int, start: float = 1.0) -> list[float]:
+    """``steps`` + 1 noise levels from ``start`` to 0."""
+    return [start * SHIFT * u / (1 + (SHIFT - 1) * u) for u in (1 - i / steps for i in range(steps + 1))]
 
 
 @torch.inference_mode()
@@ -34,16 +34,18 @@ def sample(
     seeds: list[int],
     against: Tensor | None = None,
     noise: Tensor | None = None,
+    start: float = 1.0,
     known: Tensor | None = None,
     span: tuple[float, float] | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> Tensor:
-    """Clips for slot vectors (B x slots x width): float32, B x T x H x W x 3, about -1..1.
+    """Clips for slot vectors (B x slots x width): float32, B x T x H x W x 3, -1..1.
 
     Each sample's noise comes from its own seed, so that a batch gives what single calls give. ``against``: slot
     vectors (B x slots x width) to be guided away from; without them, away from no prompt. ``noise`` (B x T x H x W x
-    3, standard normal) stands in for the seeds'. ``known`` (B x K x H x W x 3): the first K frames, which stay as they
-    are; ``span``: which part of its scene the clip shows.
+    3, standard normal) stands in for the seeds'; it may hold a clip, so that a share ``start`` of it is noise.
+    ``known`` (B x K x H x W x 3): the first K frames, which stay as they are; ``span``: which part of its scene the
+    clip shows. Guidance overshoots: what it makes of a clip is cut to -1..1 in each step (Saharia et al. 2022).
     """
     shape = model.shape
     size = (shape.frames, shape.size, shape.size, 3)
@@ -58,7 +60,7 @@ def sample(
     if known is not None:
         given[:, : known.shape[1]] = True
     spans = torch.tensor([span or (0.0, 1.0)]).expand(2 * count, 2)
-    for now, then in pairwise(levels(steps)):
+    for now, then in pairwise(levels(steps, start)):
         if known is not None:
             x = torch.cat([known, x[:, known.shape[1] :]], 1)
         if guidance == 1.0:
@@ -68,6 +70,7 @@ def sample(
                 torch.cat([x, x]), torch.full((2 * count,), now), both, drop, given=given, span=spans
             ).chunk(2)
             clean = plain + guidance * (guided - plain)
+        clean = clean.clamp(-1, 1)
         x = clean + (x - clean) * (then / now)
         on_step()
     return x if known is None else torch.cat([known, x[:, known.shape[1] :]], 1)

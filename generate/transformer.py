@@ -5,8 +5,8 @@ Design decisions
   At 64x64 and 512 tokens two cores saw a quarter of the clips in the same time and bound nothing in the first hour.
 * It predicts the clean video and is trained on the velocity that follows from it (Li and He, "Back to basics: let
   denoising generative models denoise", 2025): a network of this width can hold a clean patch but not a noisy one.
-* A patch of 768 numbers does not fit through a token of 256: the best linear map that narrow leaves 38 dB of clean
-  patches, 32 where things are. The last layer therefore sees the noisy patch again, beside its token (:class:`Detail`).
+* A patch of 768 numbers does not fit through a token of 256; convolutions with the noisy clip beside the tokens finish
+  what the tokens begin (:mod:`.refiner`).
 * Text joins the sequence as a few more tokens (joint attention), so a thing's patch can look its slot up, and also
   modulates every block, beside the noise level (as the pooled text of Esser et al. 2024).
 * Frames may be given, clean, among noisy ones (as masks in image-to-video models): a picture to start from, or the
@@ -18,11 +18,13 @@ Design decisions
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from countermark.generate.refiner import Refiner
 from countermark.generate.text import SLOT_WIDTH
 
 __all__ = ["Shape", "VideoTransformer"]
@@ -53,6 +55,18 @@ class Shape:
         return self.patch_frames * self.patch_size**2 * 3
 
 
+class Features(NamedTuple):
+    """What the transformer knows of a clip: its guess (B x T x H x W x 3), its video tokens last and half way (B x N x
+    width), what modulates its layers (B x width), and each frame's share of noise (B x T).
+    """
+
+    rough: Tensor
+    tokens: Tensor
+    condition: Tensor
+    share: Tensor
+    middle: Tensor
+
+
 class VideoTransformer(nn.Module):
     """Noisy clips (B x T x H x W x 3 in about -1..1) and slots (B x slots x slot_width) to clean clips."""
 
@@ -72,7 +86,7 @@ class VideoTransformer(nn.Module):
         self.blocks = nn.ModuleList([Block(width, shape.heads) for _ in range(shape.depth)])
         self.out_offset = nn.Parameter(torch.zeros(2, width))
         self.patch_out = nn.Linear(width, shape.patch_values)
-        self.detail = Detail(width, shape.patch_values)
+        self.refiner = Refiner(width, (shape.patch_frames, shape.patch_size, shape.patch_size))
         self.whole = nn.Linear(shape.slots * shape.slot_width, width)
         self.given = nn.Linear(shape.patch_frames, width, bias=False)
         self.span = nn.Linear(2, width)
@@ -102,7 +116,7 @@ class VideoTransformer(nn.Module):
         ``given`` (B x T, bool): frames of ``noisy`` that are clean; ``span`` (B x 2): from when to when the clip lasts,
         as shares of its scene, all of it by default.
         """
-        return self.features(noisy, level, slots, drop, given=given, span=span)[0]
+        return self.refined(noisy, self.features(noisy, level, slots, drop, given=given, span=span))
 
     def features(
         self,
@@ -113,14 +127,13 @@ class VideoTransformer(nn.Module):
         *,
         given: Tensor | None = None,
         span: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """As :meth:`forward`, and the video tokens half way (B x N x width), which training asks where things are."""
+    ) -> Features:
+        """What :meth:`forward` makes its clips of."""
         text, whole = self.slot_in(slots), self.whole(slots.flatten(1))
         if drop is not None:
             text = torch.where(drop[:, None, None], self.nothing.to(text.dtype), text)
             whole = torch.where(drop[:, None], torch.zeros_like(whole), whole)
-        patches = self._patches(noisy)
-        video = self.patch_in(patches)
+        video = self.patch_in(self._patches(noisy))
         if given is not None:
             t, h, w = self.shape.grid
             known = self.given(given.view(-1, t, self.shape.patch_frames).to(video.dtype))
@@ -128,7 +141,8 @@ class VideoTransformer(nn.Module):
         ends = torch.zeros(len(noisy), 2, device=noisy.device) if span is None else span - span.new_tensor([0.0, 1.0])
         whole = whole + self.span(ends.to(whole.dtype))
         x = torch.cat([text + self.slot_place, video], dim=1)
-        modulation = self.modulation(functional.silu(self.level(_waves(level)) + whole)).view(-1, 6, self.shape.width)
+        condition = functional.silu(self.level(_waves(level)) + whole)
+        modulation = self.modulation(condition).view(-1, 6, self.shape.width)
         middle = x
         for i, block in enumerate(self.blocks):
             x = block(x, modulation, self.cos, self.sin)
@@ -136,7 +150,24 @@ class VideoTransformer(nn.Module):
                 middle = x
         shift, scale = (modulation[:, :2] + self.out_offset).chunk(2, dim=1)
         out = _norm(x[:, self.shape.slots :]) * (1 + scale) + shift
-        return self._frames(self.patch_out(out) + self.detail(out, patches)), middle[:, self.shape.slots :]
+        share = level[:, None].expand(-1, self.shape.frames)
+        share = share if given is None else share * ~given
+        rough = self._frames(self.patch_out(out))
+        return Features(rough, out, condition, share, middle[:, self.shape.slots :])
+
+    def refined(self, noisy: Tensor, features: Features, start: int = 0, stop: int | None = None) -> Tensor:
+        """Clean frames from ``start`` to ``stop``, by default all; both at a patch's edge."""
+        stop = self.shape.frames if stop is None else stop
+        _, h, w = self.shape.grid
+        first, last = (at // self.shape.patch_frames * h * w for at in (start, stop))
+        clean: Tensor = self.refiner(
+            features.rough[:, start:stop],
+            noisy[:, start:stop],
+            features.tokens[:, first:last],
+            features.condition,
+            features.share[:, start:stop],
+        )
+        return clean
 
     def _patches(self, clip: Tensor) -> Tensor:
         t, h, w = self.shape.grid
@@ -179,23 +210,6 @@ class Block(nn.Module):
         q, k = _turn(q, cos, sin) * self.scale.to(v.dtype), _turn(k, cos, sin)
         weights = (q @ k.transpose(-1, -2)).softmax(dim=-1).to(v.dtype)  # explicit: quicker backwards on a CPU
         out: Tensor = self.join((weights @ v).transpose(1, 2).reshape(batch, count, width))
-        return out
-
-
-class Detail(nn.Module):
-    """Adds to a patch what depends on its noisy pixels, as its token says: a gated layer over both."""
-
-    def __init__(self, width: int, values: int, inner: int = 512) -> None:
-        super().__init__()
-        self.value = nn.Linear(width + values, inner)
-        self.gate = nn.Linear(width + values, inner)
-        self.fall = nn.Linear(inner, values, bias=False)
-        nn.init.zeros_(self.fall.weight)
-
-    def forward(self, tokens: Tensor, patches: Tensor) -> Tensor:
-        """Tokens (B x N x width) and noisy patches (B x N x values) to patches."""
-        both = torch.cat([tokens, patches.to(tokens.dtype)], dim=-1)
-        out: Tensor = self.fall(self.value(both) * functional.silu(self.gate(both)))
         return out
 
 

@@ -8,6 +8,7 @@ Design decisions
   pixels are meant to be.
 * Kernels are stored as matrices and features are normalised before each layer: Muon, which needs matrices, then learns
   in minutes what AdamW had not learnt in twenty.
+* Features lie channels last, as the convolutions of a CPU want them: 1.4 times as quick.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from countermark.generate.convolution import Convolution, normalised
 from countermark.generate.text import SLOT_WIDTH
 
 __all__ = ["SCALE", "Upscaler"]
@@ -52,29 +54,10 @@ class Upscaler(nn.Module):
         """Enlarges middle frames: N x 9 x H x W (before, frame, after) and N x slots x width to N x 3 x 8H x 8W."""
         smooth = functional.interpolate(stacks[:, 3:6], scale_factor=SCALE, mode="bicubic", align_corners=False)
         turns = self.prompt(slots.flatten(1))[..., None, None].chunk(2 * len(self.coarse), 1)
-        h = 2.0 * self.first(stacks)
+        h = 2.0 * self.first(stacks.contiguous(memory_format=torch.channels_last))
         for i, layer in enumerate(self.coarse):
-            h = h + functional.silu(layer(_norm(h)) * (1 + turns[2 * i]) + turns[2 * i + 1])
-        h = functional.pixel_shuffle(self.unfold(_norm(h)), 2)
+            h = h + functional.silu(layer(normalised(h)) * (1 + turns[2 * i]) + turns[2 * i + 1])
+        h = functional.pixel_shuffle(self.unfold(normalised(h)), 2)
         for layer in self.fine:
-            h = h + functional.silu(layer(_norm(h)))
-        return smooth + functional.pixel_shuffle(self.last(_norm(h)), 4)
-
-
-class Convolution(nn.Module):
-    """A 3x3 convolution whose kernel is stored as a matrix, out x (in * 9)."""
-
-    def __init__(self, inner: int, outer: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outer, inner * 9) / (inner * 9) ** 0.5)
-        self.bias = nn.Parameter(torch.zeros(outer))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x in x H x W to N x out x H x W."""
-        kernel = self.weight.view(len(self.weight), -1, 3, 3)
-        return functional.conv2d(x, kernel, self.bias, padding=1)
-
-
-def _norm(x: Tensor) -> Tensor:
-    """Each pixel's features to mean 0 and variance 1."""
-    return functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
+            h = h + functional.silu(layer(normalised(h)))
+        return smooth + functional.pixel_shuffle(self.last(normalised(h)), 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.multiprocessing.spawn import spawn
 
-__all__ = ["mean_gradients", "same", "together"]
+__all__ = ["mean_gradients", "same", "together", "workers"]
 
 
 def together(workers: int, work: Callable[..., None], *args: object) -> None:
@@ -54,3 +56,8 @@ def same(tensor: Tensor) -> None:
     """Sets a tensor to the first process's."""
     if distributed.is_initialized():
         distributed.broadcast(tensor, 0)
+
+
+def workers(args: argparse.Namespace) -> int:
+    """As many processes as asked for, else as cores, or one with a GPU."""
+    return int(args.workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1))

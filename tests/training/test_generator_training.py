@@ -4,8 +4,10 @@ import numpy as np
 import torch
 
 from countermark.generate.text import TextEncoder, Vocabulary
+from countermark.training._denoising import noise_levels
+from countermark.training._drawn import Clips
 from countermark.training._muon import Muon, Optimisers, orthogonal
-from countermark.training.generator import Clips, main, noise_levels
+from countermark.training.generator import main
 
 
 def test_orthogonal_matrices_have_singular_values_of_about_one():

@@ -1,0 +1,28 @@
+"""What both convolutional networks of the embedded model, refiner and decoder, are built of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["Convolution", "normalised"]
+
+
+class Convolution(nn.Module):
+    """A 3x3 convolution whose kernel is stored as a matrix, out x (in * 9): Muon takes matrices."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outer, inner * 9) / (inner * 9) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(outer))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x in x H x W to N x out x H x W."""
+        kernel = self.weight.view(len(self.weight), -1, 3, 3)
+        return functional.conv2d(x, kernel, self.bias, padding=1)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Each pixel's features (N x C x H x W) to mean 0 and variance 1."""
+    return functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
