@@ -138,7 +138,7 @@ class EmbeddedModel:
                     known=known,
                     span=(first / (total - 1), (first + FRAMES - 1) / (total - 1)),
                     on_step=lambda: request.on_step(steps * (stretches + 1)),
-                ).clamp(-1, 1)
+                )
                 small = torch.cat([small[:, :first], made], 1)
                 known = made[:, STEP:]
             large = upscaler(small, slots)[0]

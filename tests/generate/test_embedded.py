@@ -9,9 +9,12 @@ import torch
 
 from countermark.errors import BadMedia, UsageError, WeightsMissing
 from countermark.generate import Request, embedded, load_model
+from countermark.generate.captions import say
+from countermark.generate.render import render
 from countermark.generate.sampler import levels, sample
 from countermark.generate.text import SLOT_WIDTH
 from countermark.generate.transformer import Shape, VideoTransformer
+from countermark.generate.world import sample_scene
 from countermark.watermark import Key
 
 
@@ -98,10 +101,39 @@ def test_given_frames_stay_and_are_told_apart():
     assert not torch.equal(whole, part)
 
 
-def test_noise_levels_fall_from_one_to_zero():
-    path = levels(10)
-    assert (path[0], path[-1], len(path)) == (1.0, 0.0, 11)
-    assert all(a > b for a, b in pairwise(path))
+def test_noise_levels_fall_from_the_start_to_zero():
+    for start in (1.0, 0.4):
+        path = levels(10, start)
+        assert (path[0], path[-1], len(path)) == (start, 0.0, 11)
+        assert all(a > b for a, b in pairwise(path))
+
+
+def test_a_clip_that_starts_as_another_ends_near_it():
+    text, video, _, vocabulary = embedded.networks()
+    scene = sample_scene(np.random.default_rng(0))
+    truth = torch.from_numpy(render(scene, 32)).float()[None] / 127.5 - 1
+    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        slots = text(vocabulary.batch([say(scene)]))
+    made = sample(video, slots, steps=4, guidance=1.0, seeds=[], noise=truth * 0.6 + noise * 0.4, start=0.4)
+    elsewhere = sample(video, slots, steps=4, guidance=1.0, seeds=[0])
+    assert (made - truth).square().mean() < 0.25 * (elsewhere - truth).square().mean()
+
+
+def test_frames_that_are_refined_alone_are_what_they_are_among_others():
+    torch.manual_seed(0)
+    network = VideoTransformer(Shape(size=16, width=64, depth=1)).eval()
+    for weight in (network.patch_out.weight, network.refiner.last.weight, network.refiner.turn.weight):
+        torch.nn.init.normal_(weight, std=0.05)
+    noisy = torch.randn(1, 32, 16, 16, 3)
+    with torch.inference_mode():
+        features = network.features(noisy, torch.tensor([0.5]), torch.randn(1, 4, SLOT_WIDTH))
+        whole, part = network.refined(noisy, features), network.refined(noisy, features, 8, 28)
+    seen = len(network.refiner.layers)  # each layer sees a frame further
+    inside = slice(8 + seen, 28 - seen)
+    assert torch.allclose(whole[:, inside], part[:, seen:-seen], atol=1e-5)
+    assert not torch.allclose(whole[:, 8:9], part[:, :1], atol=1e-3)
+    assert not torch.allclose(whole, features.rough, atol=1e-2)
 
 
 def test_words_outside_the_world_are_named(model):

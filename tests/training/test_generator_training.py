@@ -77,3 +77,12 @@ def test_training_goes_on_from_the_weights_that_ship(tmp_path: Path):
     name = "blocks.0.qkv.weight"
     apart = (saved["average"][name] - start["average"][name]).norm() / start["average"][name].norm()
     assert 0 < apart < 0.02, "a step or two away"
+
+
+def test_the_decoder_learns_from_what_the_transformer_makes(tmp_path: Path):
+    assert main(["--stage", "import", "--runs", str(tmp_path)]) == 0
+    start = torch.load(tmp_path / "upscale.pt", weights_only=True)["model"]
+    assert main(["--stage", "upscale", "--runs", str(tmp_path), "--minutes", "0.02", "--workers", "1"]) == 0
+    after = torch.load(tmp_path / "upscale.pt", weights_only=True)["model"]
+    apart = (after["first.weight"] - start["first.weight"]).norm() / start["first.weight"].norm()
+    assert 0 < apart < 0.5
