@@ -17,8 +17,10 @@ import torch
 
 from countermark.benchmarks._table import wilson
 from countermark.generate import Request
-from countermark.generate.embedded import EmbeddedModel
+from countermark.generate.embedded import GUIDANCE, STEPS, EmbeddedModel, networks
 from countermark.generate.render import render
+from countermark.generate.sampler import sample
+from countermark.generate.transformer import Shape
 from countermark.generate.verifier import CHECKS, Checked, verify
 from countermark.generate.world import FRAMES, Scene
 
@@ -32,7 +34,8 @@ MANY = 16  # jobs that are worth processes of their own
 class Job:
     """A clip to make, and scenes to hold it against.
 
-    ``source``: ``model``, ``truth`` (of the first scene) or ``noise``. ``still``: its first frame,
+    ``source``: ``model``, ``truth`` (of the first scene), ``noise``, or ``noised``: truth on the model's grid, of which a
+    share ``start`` is noise, denoised and enlarged. ``still``: its first frame,
     repeated; ``picture``: it goes on from the first frame of the truth.
     """
 
@@ -45,6 +48,7 @@ class Job:
     seconds: float | None = None
     steps: int | None = None
     guidance: float | None = None
+    start: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ def _frames(job: Job) -> tuple[Frames, float]:
     if job.source == "noise":
         rng = np.random.default_rng(job.seed)
         return rng.integers(0, 256, (FRAMES, 256, 256, 3), dtype=np.uint8), 0.0
+    if job.source == "noised":
+        return _from_noised(job), 0.0
     request = Request(job.prompt, seed=job.seed, steps=job.steps, guidance=job.guidance, seconds=job.seconds)
     if not job.picture:
         return EmbeddedModel().generate(request).frames, 0.0
@@ -106,3 +112,18 @@ def _from_picture(job: Job) -> tuple[Frames, float]:
         request = Request(job.prompt, seed=job.seed, steps=job.steps, guidance=job.guidance, image=path)
         made = EmbeddedModel().generate(request).frames
     return made, float(np.abs(made[0].astype(float) - first).mean())
+
+
+def _from_noised(job: Job) -> Frames:
+    text, video, upscaler, vocabulary = networks()
+    rng = np.random.default_rng(job.seed)
+    clip = render(job.scenes[0], Shape().size).astype(np.float32)[None] / 127.5 - 1
+    mixed = torch.from_numpy(clip * (1 - job.start) + rng.standard_normal(clip.shape, np.float32) * job.start)
+    with torch.inference_mode():
+        slots = text(vocabulary.batch([job.prompt]))
+        if job.start:
+            guidance, steps = GUIDANCE if job.guidance is None else job.guidance, job.steps or STEPS
+            mixed = sample(video, slots, steps=steps, guidance=guidance, seeds=[], noise=mixed, start=job.start)
+        large = upscaler(mixed, slots)[0].clamp(-1, 1)
+    pixels: Frames = ((large + 1) * 127.5).round().to(torch.uint8).numpy()
+    return pixels

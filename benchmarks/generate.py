@@ -2,8 +2,9 @@
 
 Prompts come from a seed of their own: plain and paraphrased ones in two languages, of every layout and event, with
 colours and kinds in pairs that training never saw as well as ones that it did, and mirrored ones. One clip a prompt, no
-choosing. Beside the model stand rendered truth (what the verifier can reach at most) and baselines that must fail: the
-model's clips judged by another prompt, a still frame, noise.
+choosing. Where it fails is told by truth that is noised a little or much and denoised again. Beside the model stand
+rendered truth (what the verifier can reach at most) and baselines that must fail: the model's clips judged by another
+prompt, a still frame, noise.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from countermark.generate.world import EVENTS, LAYOUTS, Scene, sample_scene
 __all__ = ["main", "mirrored"]
 
 Ask = Callable[[Sequence[Job]], list[Judged]]
-PARTS = ("prompts", "layouts", "mirrored", "long", "image", "smoothness", "cost", "pictures")
+PARTS = ("prompts", "layouts", "mirrored", "long", "image", "noised", "smoothness", "cost", "pictures")
 MIRROR = {"left": "right", "right": "left", "pan left": "pan right", "pan right": "pan left"}
 SMOOTH_CLIPS = 32
 
@@ -62,6 +63,7 @@ def main(argv: list[str]) -> int:
     rng = np.random.default_rng(args.seed)
     for name, part in (
         ("prompts", _prompts), ("layouts", _layouts), ("mirrored", _mirrored), ("long", _long), ("image", _image),
+        ("noised", _noised),
     ):  # fmt: skip
         if name in parts:
             part(rng, count, ask)
@@ -175,6 +177,15 @@ def _image(rng: np.random.Generator, count: int, ask: Ask) -> None:
     done = ask([replace(job, picture=True) for job in _plain(scenes)])
     _show("from a picture", [row("model, from a picture", _first(done))])
     print(f"\nThe first frame is off by {np.mean([one.away for one in done]):.1f} of 255 on average.")
+
+
+def _noised(rng: np.random.Generator, count: int, ask: Ask) -> None:
+    """Where quality goes: truth on the model's grid, noised, denoised and enlarged."""
+    scenes, rows = [sample_scene(rng) for _ in range(max(1, count // 5))], []
+    for start in (0.0, 0.1, 0.3, 0.6, 0.8, 1.0):
+        jobs = [replace(job, source="noised", start=start) for job in _plain(scenes)]
+        rows.append(row(f"{start:.0%} noise", _first(ask(jobs))))
+    _show("truth on the model's grid, noised and denoised", rows)
 
 
 def _show(title: str, rows: list[list[str]]) -> None:
