@@ -34,9 +34,9 @@ MANY = 16  # jobs that are worth processes of their own
 class Job:
     """A clip to make, and scenes to hold it against.
 
-    ``source``: ``model``, ``truth`` (of the first scene), ``noise``, or ``noised``: truth on the model's grid, of which a
-    share ``start`` is noise, denoised and enlarged. ``still``: its first frame,
-    repeated; ``picture``: it goes on from the first frame of the truth.
+    ``source``: ``model``, ``truth`` (of the first scene), ``noise``, or ``noised``: truth on the model's grid, of which
+    a share ``start`` is noise, denoised and enlarged. ``still``: its first frame, repeated; ``picture``: it goes on
+    from the first frame of the truth.
     """
 
     scenes: tuple[Scene, ...]
