@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "fae97bfc4d67b1e409629951f4fd932176b2f6512fb6f3e7846df72c30d7c443"
+SHA256 = "772153a2bd645c546be6b46e736db0927f8820171092412e628ab0ca0f5b967b"
 STEPS, GUIDANCE = 24, 3.0
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training

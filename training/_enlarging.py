@@ -23,7 +23,8 @@ from countermark.training._together import mean_gradients, same, together, worke
 
 __all__ = ["train_upscaler"]
 
-POOL = 64  # clips to take crops of
+POOL, FIRST = 64, 8  # clips to take crops of, at most and while it fills at each step
+EVERY = 4  # steps to a new clip: denoising one takes twice as long as a step
 CROPS, SIDE = 16, 16  # a step; pixels of the small grid
 TRUE = 0.25  # share of clips that are as they were drawn, as pictures to start from are
 MOST = 0.75  # noise that a clip is denoised from; from more, things would not be where they were
@@ -60,11 +61,10 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     pool: list[Made] = []
     start, step, passed = time.monotonic(), 0, 0.0
     while passed < 1:
-        made = _make(rng, video, encoder, vocabulary)
-        if len(pool) < POOL:
-            pool.append(made)
-        else:
-            pool[int(rng.integers(POOL))] = made
+        if len(pool) < FIRST or step % EVERY == 0:
+            pool.append(_make(rng, video, encoder, vocabulary))
+            if len(pool) > POOL:
+                pool.pop(int(rng.integers(POOL)))
         stacks, slots, large = (torch.stack(x) for x in zip(*(_crop(rng, pool) for _ in range(CROPS)), strict=True))
         loss = (model.enlarge(stacks, slots) - large).abs().mean()
         loss.backward()  # type: ignore[no-untyped-call]
