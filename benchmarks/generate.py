@@ -24,10 +24,10 @@ from countermark.benchmarks._smoothness import HEAD as SMOOTH
 from countermark.benchmarks._smoothness import smoothness
 from countermark.benchmarks._table import table
 from countermark.generate import Request
-from countermark.generate.captions import caption, say
+from countermark.generate.captions import Said, caption, say
 from countermark.generate.embedded import EmbeddedModel
 from countermark.generate.verifier import CHECKS, Checked
-from countermark.generate.world import EVENTS, LAYOUTS, Scene, sample_scene
+from countermark.generate.world import EVENTS, LAYOUTS, Scene, Thing, sample_scene
 
 __all__ = ["main", "mirrored"]
 
@@ -102,7 +102,7 @@ def _prompts(rng: np.random.Generator, count: int, ask: Ask) -> None:
     seen = [sample_scene(rng, held_out=False) for _ in range(count)]
     own = ask([Job((s, seen[i - 1]), say(s), i) for i, s in enumerate(seen)])
     few = seen[: max(1, count // 4)]
-    told, german = ([caption(s, rng, leave_out=0.0, language=language)[0] for s in few] for language in ("en", "de"))
+    told, german = ([_wording(s, rng, language) for s in few] for language in ("en", "de"))
     rows = [row("model", _first(own)), row("rendered truth", _truth(seen, ask))]
     pairs = []
     for held_out in (False, True):
@@ -126,6 +126,21 @@ def _prompts(rng: np.random.Generator, count: int, ask: Ask) -> None:
     rows.append(row("model, first frame repeated", _first(ask([replace(job, still=True) for job in _plain(few)]))))
     rows.append(row("noise", _first(ask([Job((s,), seed=i, source="noise") for i, s in enumerate(few)]))))
     _show("prompts", rows)
+
+
+def _wording(scene: Scene, rng: np.random.Generator, language: str) -> str:
+    """A caption in random words that says all that is checked."""
+    while True:
+        text, said = caption(scene, rng, leave_out=0.0, language=language)
+        told = zip(("first", "second", "third"), said.things, strict=False)
+        if all(_complete(said, slot, thing, scene.event) for slot, thing in told):
+            return text
+
+
+def _complete(said: Said, slot: str, thing: Thing, event: str) -> bool:
+    """Whether a motion is told, and a place where it is not the event's."""
+    placed = event != "none" or thing.place == "none" or said.get(slot, "place") != "any"
+    return placed and said.get(slot, "motion") != "any"
 
 
 def _layouts(rng: np.random.Generator, count: int, ask: Ask) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Convolution", "normalised"]
+__all__ = ["Convolution", "normalised", "shifted"]
 
 
 class Convolution(nn.Module):
@@ -26,3 +26,13 @@ class Convolution(nn.Module):
 def normalised(x: Tensor) -> Tensor:
     """Each pixel's features (N x C x H x W) to mean 0 and variance 1."""
     return functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
+
+
+def shifted(x: Tensor, count: int) -> Tensor:
+    """Features (B*T x C x H x W), of which the first quarter is the frame's before and the second the one's after."""
+    frames = x.view(-1, count, *x.shape[1:])
+    quarter = x.shape[1] // 4
+    edge = torch.zeros_like(frames[:, :1, :quarter])
+    before = torch.cat([edge, frames[:, :-1, :quarter]], 1)
+    after = torch.cat([frames[:, 1:, quarter : 2 * quarter], edge], 1)
+    return torch.cat([before, after, frames[:, :, 2 * quarter :]], 2).flatten(0, 1)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countermark.generate.convolution import Convolution, normalised
+from countermark.generate.convolution import Convolution, normalised, shifted
 
 __all__ = ["Refiner"]
 
@@ -58,7 +58,7 @@ class Refiner(nn.Module):
         turns = self.turn(condition)[:, None].expand(-1, count, -1).flatten(0, 1)[..., None, None]
         scales = turns.chunk(2 * len(self.layers), 1)
         for i, layer in enumerate(self.layers):
-            turned = normalised(_shifted(h, count)) * (1 + scales[2 * i]) + scales[2 * i + 1]
+            turned = normalised(shifted(h, count)) * (1 + scales[2 * i]) + scales[2 * i + 1]
             h = h + functional.silu(layer(turned))
         out = self.last(normalised(h)).permute(0, 2, 3, 1).view(batch, count, rows, columns, CELL, CELL, 3)
         clean: Tensor = guess + out.permute(0, 1, 2, 4, 3, 5, 6).reshape(guess.shape)
@@ -77,13 +77,3 @@ def _cells(clip: Tensor) -> Tensor:
     batch, count, height, wide = clip.shape[:4]
     x = clip.view(batch, count, height // CELL, CELL, wide // CELL, CELL, 3).permute(0, 1, 2, 4, 3, 5, 6)
     return x.reshape(batch, count, height // CELL, wide // CELL, PIXELS)
-
-
-def _shifted(x: Tensor, count: int) -> Tensor:
-    """Features (B*T x C x H x W), of which the first quarter is the frame's before and the second the one's after."""
-    frames = x.view(-1, count, *x.shape[1:])
-    quarter = x.shape[1] // 4
-    edge = torch.zeros_like(frames[:, :1, :quarter])
-    before = torch.cat([edge, frames[:, :-1, :quarter]], 1)
-    after = torch.cat([frames[:, 1:, quarter : 2 * quarter], edge], 1)
-    return torch.cat([before, after, frames[:, :, 2 * quarter :]], 2).flatten(0, 1)

@@ -1,14 +1,18 @@
 """The decoder from the model's 32-pixel grid to pixels that are worth watching: a network, eight times each way.
 
 Design decisions
-* It sees a frame with its two neighbours and the prompt's slot vectors, works on the small grid, then on one twice as
-  fine, and unfolds each cell to 4x4 pixels on top of a smooth enlargement.
-* In training its input is blurred and noised at random, so that it also mends what the transformer leaves unsharp
-  (noise conditioning augmentation, Ho et al. 2021, without the conditioning); the slots tell it what shape a few soft
-  pixels are meant to be.
+* It also mends: a thing is some nine pixels wide on the small grid, and the transformer leaves it ragged, in every
+  frame in another way. The prompt says what shape it is meant to be. So the decoder learns from truth that was noised
+  and that the transformer has denoised, faults included (noise conditioning augmentation, Ho et al. 2021, with the
+  noise that there will be).
+* Cells of 2x2 pixels look up the slot that is about them (cross-attention): no two things of a scene have one colour,
+  so the colour of a ragged patch tells its slot, and the slot its shape. Learnt so, colours and shapes bind as freely
+  as words do.
+* Features of the frames before and after come in by temporal shift (:func:`.convolution.shifted`).
+* Half the work is on 16x16 cells, where a few layers see a whole thing; then the grid is made finer twice, and each
+  cell of the last unfolds to 4x4 pixels on top of a smooth enlargement.
 * Kernels are stored as matrices and features are normalised before each layer: Muon, which needs matrices, then learns
-  in minutes what AdamW had not learnt in twenty.
-* Features lie channels last, as the convolutions of a CPU want them: 1.4 times as quick.
+  in minutes what AdamW had not learnt in twenty. Features lie channels last, as the convolutions of a CPU want them.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countermark.generate.convolution import Convolution, normalised
+from countermark.generate.convolution import Convolution, normalised, shifted
 from countermark.generate.text import SLOT_WIDTH
 
 __all__ = ["SCALE", "Upscaler"]
@@ -29,35 +33,82 @@ class Upscaler(nn.Module):
     """Clips B x T x H x W x 3 in -1..1 and slots B x slots x width to clips B x T x 8H x 8W x 3, about -1..1."""
 
     def __init__(
-        self, width: int = 96, coarse: int = 5, fine: int = 3, slots: int = 4, slot_width: int = SLOT_WIDTH
+        self,
+        width: int = 128,
+        depth: int = 6,
+        *,
+        even: int = 64,
+        fine: int = 48,
+        layers: int = 3,
+        slots: int = 4,
+        slot_width: int = SLOT_WIDTH,
     ) -> None:
         super().__init__()
-        half = width // 2
-        self.first = Convolution(9, width)
-        self.prompt = nn.Sequential(nn.Linear(slots * slot_width, 128), nn.SiLU(), nn.Linear(128, coarse * 2 * width))
-        self.coarse = nn.ModuleList([Convolution(width, width) for _ in range(coarse)])
-        self.unfold = Convolution(width, 4 * half)
-        self.fine = nn.ModuleList([Convolution(half, half) for _ in range(fine)])
-        self.last = Convolution(half, 3 * 16)
+        self.first = Convolution(9, even)
+        self.fold = Convolution(4 * even, width)
+        turns = nn.Linear(128, depth * 2 * width)
+        self.turn = nn.Sequential(nn.Linear(slots * slot_width, 128), nn.SiLU(), turns)
+        self.mend = nn.ModuleList([Convolution(width, width) for _ in range(depth)])
+        self.look = nn.ModuleList([LookUp(width, slots, slot_width) for _ in range(depth // 2)])
+        self.unfold = Convolution(width, 4 * even)
+        self.even = nn.ModuleList([Convolution(even, even) for _ in range(2)])
+        self.finer = Convolution(even, 4 * fine)
+        self.fine = nn.ModuleList([Convolution(fine, fine) for _ in range(layers)])
+        self.last = Convolution(fine, 3 * 16)
+        nn.init.zeros_(turns.weight)
         nn.init.zeros_(self.last.weight)
 
     def forward(self, clip: Tensor, slots: Tensor) -> Tensor:
         """Enlarges every frame of every clip."""
         batch, count = clip.shape[:2]
-        x = clip.permute(0, 1, 4, 2, 3)
-        before, after = torch.cat([x[:, :1], x[:, :-1]], 1), torch.cat([x[:, 1:], x[:, -1:]], 1)
-        stacks = torch.cat([before, x, after], dim=2).flatten(0, 1)
-        large = self.enlarge(stacks, slots.repeat_interleave(count, 0)).permute(0, 2, 3, 1)
+        large = self.drawn(self.mended(clip, slots), clip.flatten(0, 1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return large.reshape(batch, count, *large.shape[1:])
 
-    def enlarge(self, stacks: Tensor, slots: Tensor) -> Tensor:
-        """Enlarges middle frames: N x 9 x H x W (before, frame, after) and N x slots x width to N x 3 x 8H x 8W."""
-        smooth = functional.interpolate(stacks[:, 3:6], scale_factor=SCALE, mode="bicubic", align_corners=False)
-        turns = self.prompt(slots.flatten(1))[..., None, None].chunk(2 * len(self.coarse), 1)
-        h = 2.0 * self.first(stacks.contiguous(memory_format=torch.channels_last))
-        for i, layer in enumerate(self.coarse):
-            h = h + functional.silu(layer(normalised(h)) * (1 + turns[2 * i]) + turns[2 * i + 1])
-        h = functional.pixel_shuffle(self.unfold(normalised(h)), 2)
+    def mended(self, clip: Tensor, slots: Tensor) -> Tensor:
+        """Features of each frame on the small grid, B*T x C x H x W."""
+        count = clip.shape[1]
+        x = clip.permute(0, 1, 4, 2, 3)
+        before, after = torch.cat([x[:, :1], x[:, :-1]], 1), torch.cat([x[:, 1:], x[:, -1:]], 1)
+        stacks = torch.cat([before, x, after], dim=2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        told = slots.repeat_interleave(count, 0)
+        seen: Tensor = 2.0 * self.first(stacks)
+        h = self.fold(functional.pixel_unshuffle(seen, 2))
+        turns = self.turn(told.flatten(1))[..., None, None].chunk(2 * len(self.mend), 1)
+        for i, layer in enumerate(self.mend):
+            if i < len(self.look):
+                h = h + self.look[i](normalised(h), told)
+            turned = normalised(shifted(h, count)) * (1 + turns[2 * i]) + turns[2 * i + 1]
+            h = h + functional.silu(layer(turned))
+        seen = seen + functional.pixel_shuffle(self.unfold(normalised(h)), 2)
+        for layer in self.even:
+            seen = seen + functional.silu(layer(normalised(seen)))
+        return seen
+
+    def drawn(self, features: Tensor, small: Tensor) -> Tensor:
+        """Frames N x 3 x 8H x 8W of features (N x C x H x W) and small frames (N x 3 x H x W), or of parts of both."""
+        smooth = functional.interpolate(small, scale_factor=SCALE, mode="bicubic", align_corners=False)
+        h = functional.pixel_shuffle(self.finer(normalised(features)), 2)
         for layer in self.fine:
             h = h + functional.silu(layer(normalised(h)))
-        return smooth + functional.pixel_shuffle(self.last(normalised(h)), 4)
+        frames: Tensor = smooth + functional.pixel_shuffle(self.last(normalised(h)), 4)
+        return frames
+
+
+class LookUp(nn.Module):
+    """Each cell asks the slots: cross-attention of one head, with a nothing to ask beside them."""
+
+    def __init__(self, width: int, slots: int, slot_width: int, inner: int = 32) -> None:
+        super().__init__()
+        self.ask = nn.Linear(width, inner, bias=False)
+        self.key = nn.Linear(slot_width, inner, bias=False)
+        self.tell = nn.Linear(slot_width, width, bias=False)
+        self.place = nn.Parameter(torch.randn(slots + 1, inner) * 0.1)
+
+    def forward(self, x: Tensor, slots: Tensor) -> Tensor:
+        """Features N x C x H x W and slots N x slots x width to what the slots tell each cell, N x C x H x W."""
+        asked = self.ask(x.permute(0, 2, 3, 1)).flatten(1, 2)
+        keys = functional.pad(self.key(slots), (0, 0, 0, 1)) + self.place
+        told = functional.pad(self.tell(slots), (0, 0, 0, 1))
+        share = (asked @ keys.mT / keys.shape[-1] ** 0.5).softmax(-1)
+        out: Tensor = (share @ told).view(len(x), *x.shape[2:], -1)
+        return out.permute(0, 3, 1, 2)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -23,25 +24,30 @@ from countermark.training._together import mean_gradients, same, together, worke
 
 __all__ = ["train_upscaler"]
 
-POOL, FIRST = 64, 8  # clips to take crops of, at most and while it fills at each step
-EVERY = 4  # steps to a new clip: denoising one takes twice as long as a step
-CROPS, SIDE = 16, 16  # a step; pixels of the small grid
-TRUE = 0.25  # share of clips that are as they were drawn, as pictures to start from are
-MOST = 0.75  # noise that a clip is denoised from; from more, things would not be where they were
-STEPS, GUIDANCE = 4, 2.0
+POOL, FIRST = 64, 8  # clips to take parts of, at most and while it fills at each step
+EVERY = 6  # steps to a new clip: making one takes longer than a step
+WINDOWS, LONG = 3, 6  # a step, and their frames
+SIDE = 16  # pixels of the small grid, of the part of each frame that is compared
+TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start from are
+LEAST, MOST = 0.1, 0.85  # noise that a clip is denoised from; from more, things would not be where they were
+STEPS, GUIDANCE = 6, 3.0
+AT_THINGS = 0.75  # share of windows that follow a thing
 
 
 @dataclass(frozen=True)
 class Made:
-    """A scene, its slots (1 x slots x width), and its small clip (T x H x W x 3, -1..1) as the transformer shows it."""
+    """A scene, its slots (slots x width), its small clip (T x H x W x 3, -1..1) as the transformer shows it, and what
+    it should be (uint8, T x 8H x 8W x 3).
+    """
 
     scene: Scene
     slots: Tensor
     clip: Tensor
+    large: npt.NDArray[np.uint8]
 
 
 def train_upscaler(args: argparse.Namespace) -> None:
-    """Trains the decoder for ``--minutes``, from the last checkpoint if there is one, on crops of single frames."""
+    """Trains the decoder for ``--minutes``, from the last checkpoint if there is one."""
     together(workers(args), _train_upscaler, args)
 
 
@@ -51,61 +57,75 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     video.load_state_dict(torch.load(args.runs / "video.pt", map_location="cpu", weights_only=True)["average"])
     model, path = Upscaler(), args.runs / "upscale.pt"
     rng = np.random.default_rng(args.seed + int(time.time()) * 100 + rank)
-    if path.exists():
-        model.load_state_dict(torch.load(path, weights_only=True)["model"])
-    for p in model.parameters():
-        same(p.data)
     matrices = [p for p in model.parameters() if p.ndim == 2]
     optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
-    log = Log(args.runs / "upscale.csv", every=100)
+    step = 0
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        model.load_state_dict(saved["model"])
+        if "optimisers" in saved:
+            step = saved["step"]
+            for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
+    for p in model.parameters():
+        same(p.data)
+    log = Log(args.runs / "upscale.csv", every=50)
     pool: list[Made] = []
-    start, step, passed = time.monotonic(), 0, 0.0
+    start, passed = time.monotonic(), 0.0
     while passed < 1:
         if len(pool) < FIRST or step % EVERY == 0:
             pool.append(_make(rng, video, encoder, vocabulary))
             if len(pool) > POOL:
                 pool.pop(int(rng.integers(POOL)))
-        stacks, slots, large = (torch.stack(x) for x in zip(*(_crop(rng, pool) for _ in range(CROPS)), strict=True))
-        loss = (model.enlarge(stacks, slots) - large).abs().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = torch.stack([_loss(rng, model, pool) for _ in range(WINDOWS)]).mean()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
         passed = (time.monotonic() - start) / (60 * args.minutes)
         mean, passed = mean_gradients(model, torch.tensor([loss.item(), passed])).tolist()
-        optimisers.step(min(1.0, (step + 1) / 20, 0.01 + 2 * max(0.0, 1 - passed)))
+        fall = min(1.0, 0.01 + 2 * max(0.0, 1 - passed)) if args.decay else 1.0
+        optimisers.step(fall * min(1.0, (step + 1) / 20))
         step += 1
         if rank == 0:
-            log.add(step, step * CROPS * workers(args), mean)
-            if step % 500 == 0 or passed >= 1:
-                torch.save({"model": model.state_dict()}, path)
+            log.add(step, step * WINDOWS * LONG * workers(args), mean)
+            if step % 100 == 0 or passed >= 1:
+                state = {"model": model.state_dict(), "step": step}
+                torch.save({**state, "optimisers": [one.state_dict() for one in optimisers.all]}, path)
 
 
 def _make(rng: np.random.Generator, video: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary) -> Made:
     """A scene's clip, most often noised and denoised again, so that it has the transformer's faults."""
-    scene = sample_scene(rng, held_out=None)
+    scene = sample_scene(rng)
     clip = torch.from_numpy(render(scene, Shape().size)).float()[None] / 127.5 - 1
     with torch.inference_mode():
         slots = encoder(vocabulary.batch([caption(scene, rng)[0]]))
     if rng.random() > TRUE:
-        start = float(rng.uniform(0, MOST))
+        start = float(rng.uniform(LEAST, MOST))
         noise = torch.from_numpy(rng.standard_normal(clip.shape, np.float32))
         mixed = clip * (1 - start) + noise * start
         clip = sample(video, slots, steps=STEPS, guidance=GUIDANCE, seeds=[], noise=mixed, start=start).clamp(-1, 1)
-    return Made(scene, slots.clone(), clip[0].clone())
+    return Made(scene, slots[0].clone(), clip[0].clone(), render(scene, Shape().size * SCALE))
 
 
-def _crop(rng: np.random.Generator, pool: list[Made]) -> tuple[Tensor, Tensor, Tensor]:
-    """A crop of a frame, half the time at a thing: small frames (9 x S x S), slots, the large one (3 x 8S x 8S)."""
+def _loss(rng: np.random.Generator, model: Upscaler, pool: list[Made]) -> Tensor:
+    """Mean error of a part of each of a few frames in a row of a clip of the pool, most often at a thing."""
     made = pool[int(rng.integers(len(pool)))]
-    at = int(rng.integers(FRAMES))
-    corner = rng.integers(0, Shape().size - SIDE + 1, 2).astype(float)
-    if rng.random() < 0.5:
+    first = int(rng.integers(FRAMES - LONG + 1))
+    frames = np.arange(first, first + LONG)
+    corners = np.tile(rng.integers(0, Shape().size - SIDE + 1, 2).astype(float), (LONG, 1))
+    if rng.random() < AT_THINGS:
         thing = made.scene.things[int(rng.integers(len(made.scene.things)))]
-        time_ = np.array([at / (FRAMES - 1)], np.float32)
-        where, (shift, scale) = pose(thing, time_), view(made.scene, time_)
-        x = (where.x[0] - shift[0]) * scale[0] + 0.5
-        corner = np.array([where.y[0], x]) * Shape().size + rng.integers(-5, 6, 2) - SIDE / 2
-    top, left = (int(c) for c in np.clip(corner, 0, Shape().size - SIDE))
-    near = [min(max(at + d, 0), FRAMES - 1) for d in (-1, 0, 1)]
-    small = made.clip[near, top : top + SIDE, left : left + SIDE]
-    rows, columns = slice(top * SCALE, (top + SIDE) * SCALE), slice(left * SCALE, (left + SIDE) * SCALE)
-    large = torch.from_numpy(render(made.scene, Shape().size * SCALE, at=at)[0, rows, columns]).float() / 127.5 - 1
-    return small.permute(0, 3, 1, 2).flatten(0, 1), made.slots[0], large.permute(2, 0, 1)
+        times = (frames / (FRAMES - 1)).astype(np.float32)
+        where, (shift, scale) = pose(thing, times), view(made.scene, times)
+        x = (where.x - shift) * scale + 0.5
+        corners = np.stack([where.y, x], 1) * Shape().size + rng.integers(-4, 5, 2) - SIDE / 2
+    places = np.clip(corners, 0, Shape().size - SIDE).astype(int)
+    clip = made.clip[first : first + LONG]
+    features = model.mended(clip[None], made.slots[None])
+    parts, small, large = [], [], []
+    for frame, i, (top, left) in zip(frames, range(LONG), places, strict=True):
+        part = slice(top, top + SIDE), slice(left, left + SIDE)
+        parts.append(features[i][:, *part])
+        small.append(clip[i][part].permute(2, 0, 1))
+        rows, columns = (slice(SCALE * one.start, SCALE * one.stop) for one in part)
+        large.append(torch.from_numpy(made.large[frame, rows, columns]).permute(2, 0, 1))
+    shown = model.drawn(torch.stack(parts).contiguous(memory_format=torch.channels_last), torch.stack(small))
+    return (shown - (torch.stack(large).float() / 127.5 - 1)).abs().mean()
