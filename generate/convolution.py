@@ -1,4 +1,8 @@
-"""What both convolutional networks of the embedded model, refiner and decoder, are built of."""
+"""What both convolutional networks of the embedded model, refiner and decoder, are built of.
+
+Cells of either look up the slot that is about them (cross-attention): no two things of a scene have one colour, so the
+colour of a ragged patch tells its slot, and the slot its shape. Learnt so, colours and shapes bind as freely as words.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Convolution", "normalised", "shifted"]
+__all__ = ["Convolution", "LookUp", "normalised", "shifted"]
 
 
 class Convolution(nn.Module):
@@ -23,16 +27,39 @@ class Convolution(nn.Module):
         return functional.conv2d(x, kernel, self.bias, padding=1)
 
 
+class LookUp(nn.Module):
+    """What the slots tell each cell: cross-attention of one head, with a nothing to ask beside them."""
+
+    def __init__(self, width: int, slots: int, slot_width: int, inner: int = 32) -> None:
+        super().__init__()
+        self.ask = nn.Linear(width, inner, bias=False)
+        self.key = nn.Linear(slot_width, inner, bias=False)
+        self.tell = nn.Linear(slot_width, width, bias=False)
+        nn.init.zeros_(self.tell.weight)
+        self.place = nn.Parameter(torch.randn(slots + 1, inner) * 0.1)
+
+    def forward(self, x: Tensor, slots: Tensor) -> Tensor:
+        """Features N x C x H x W and slots N x slots x width to N x C x H x W."""
+        asked = self.ask(x.permute(0, 2, 3, 1)).flatten(1, 2)
+        keys = functional.pad(self.key(slots), (0, 0, 0, 1)) + self.place
+        told = functional.pad(self.tell(slots), (0, 0, 0, 1))
+        share = (asked @ keys.mT / keys.shape[-1] ** 0.5).softmax(-1)
+        out: Tensor = (share @ told).view(len(x), *x.shape[2:], -1)
+        return out.permute(0, 3, 1, 2)
+
+
 def normalised(x: Tensor) -> Tensor:
     """Each pixel's features (N x C x H x W) to mean 0 and variance 1."""
     return functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
 
 
-def shifted(x: Tensor, count: int) -> Tensor:
-    """Features (B*T x C x H x W), of which the first quarter is the frame's before and the second the one's after."""
+def shifted(x: Tensor, count: int, by: int = 1) -> Tensor:
+    """Features (B*T x C x H x W), of which the first quarter is that of ``by`` frames before, the second of as many
+    after (temporal shift, Lin et al. 2019): a view in three dimensions for the price of two.
+    """
     frames = x.view(-1, count, *x.shape[1:])
     quarter = x.shape[1] // 4
-    edge = torch.zeros_like(frames[:, :1, :quarter])
-    before = torch.cat([edge, frames[:, :-1, :quarter]], 1)
-    after = torch.cat([frames[:, 1:, quarter : 2 * quarter], edge], 1)
+    edge = torch.zeros_like(frames[:, :by, :quarter])
+    before = torch.cat([edge, frames[:, :-by, :quarter]], 1)
+    after = torch.cat([frames[:, by:, quarter : 2 * quarter], edge], 1)
     return torch.cat([before, after, frames[:, :, 2 * quarter :]], 2).flatten(0, 1)

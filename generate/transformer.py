@@ -57,13 +57,15 @@ class Shape:
 
 class Features(NamedTuple):
     """What the transformer knows of a clip: its guess (B x T x H x W x 3), its video tokens last and half way (B x N x
-    width), what modulates its layers (B x width), and each frame's share of noise (B x T).
+    width), what modulates its layers (B x width), each frame's share of noise (B x T), and its slots (B x slots x
+    width), zeros where it is to ignore them.
     """
 
     rough: Tensor
     tokens: Tensor
     condition: Tensor
     share: Tensor
+    slots: Tensor
     middle: Tensor
 
 
@@ -86,7 +88,8 @@ class VideoTransformer(nn.Module):
         self.blocks = nn.ModuleList([Block(width, shape.heads) for _ in range(shape.depth)])
         self.out_offset = nn.Parameter(torch.zeros(2, width))
         self.patch_out = nn.Linear(width, shape.patch_values)
-        self.refiner = Refiner(width, (shape.patch_frames, shape.patch_size, shape.patch_size))
+        patch = (shape.patch_frames, shape.patch_size, shape.patch_size)
+        self.refiner = Refiner(width, patch, (shape.slots, shape.slot_width))
         self.whole = nn.Linear(shape.slots * shape.slot_width, width)
         self.given = nn.Linear(shape.patch_frames, width, bias=False)
         self.span = nn.Linear(2, width)
@@ -133,6 +136,7 @@ class VideoTransformer(nn.Module):
         if drop is not None:
             text = torch.where(drop[:, None, None], self.nothing.to(text.dtype), text)
             whole = torch.where(drop[:, None], torch.zeros_like(whole), whole)
+            slots = torch.where(drop[:, None, None], torch.zeros_like(slots), slots)
         video = self.patch_in(self._patches(noisy))
         if given is not None:
             t, h, w = self.shape.grid
@@ -153,7 +157,7 @@ class VideoTransformer(nn.Module):
         share = level[:, None].expand(-1, self.shape.frames)
         share = share if given is None else share * ~given
         rough = self._frames(self.patch_out(out))
-        return Features(rough, out, condition, share, middle[:, self.shape.slots :])
+        return Features(rough, out, condition, share, slots, middle[:, self.shape.slots :])
 
     def refined(self, noisy: Tensor, features: Features, start: int = 0, stop: int | None = None) -> Tensor:
         """Clean frames from ``start`` to ``stop``, by default all; both at a patch's edge."""
@@ -166,6 +170,7 @@ class VideoTransformer(nn.Module):
             features.tokens[:, first:last],
             features.condition,
             features.share[:, start:stop],
+            features.slots,
         )
         return clean
 

@@ -5,10 +5,7 @@ Design decisions
   frame in another way. The prompt says what shape it is meant to be. So the decoder learns from truth that was noised
   and that the transformer has denoised, faults included (noise conditioning augmentation, Ho et al. 2021, with the
   noise that there will be).
-* Cells of 2x2 pixels look up the slot that is about them (cross-attention): no two things of a scene have one colour,
-  so the colour of a ragged patch tells its slot, and the slot its shape. Learnt so, colours and shapes bind as freely
-  as words do.
-* Features of the frames before and after come in by temporal shift (:func:`.convolution.shifted`).
+* Cells of 2x2 pixels look up the slot that is about them, and see the frames before and after (:mod:`.convolution`).
 * Half the work is on 16x16 cells, where a few layers see a whole thing; then the grid is made finer twice, and each
   cell of the last unfolds to 4x4 pixels on top of a smooth enlargement.
 * Kernels are stored as matrices and features are normalised before each layer: Muon, which needs matrices, then learns
@@ -21,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countermark.generate.convolution import Convolution, normalised, shifted
+from countermark.generate.convolution import Convolution, LookUp, normalised, shifted
 from countermark.generate.text import SLOT_WIDTH
 
 __all__ = ["SCALE", "Upscaler"]
@@ -92,23 +89,3 @@ class Upscaler(nn.Module):
             h = h + functional.silu(layer(normalised(h)))
         frames: Tensor = smooth + functional.pixel_shuffle(self.last(normalised(h)), 4)
         return frames
-
-
-class LookUp(nn.Module):
-    """Each cell asks the slots: cross-attention of one head, with a nothing to ask beside them."""
-
-    def __init__(self, width: int, slots: int, slot_width: int, inner: int = 32) -> None:
-        super().__init__()
-        self.ask = nn.Linear(width, inner, bias=False)
-        self.key = nn.Linear(slot_width, inner, bias=False)
-        self.tell = nn.Linear(slot_width, width, bias=False)
-        self.place = nn.Parameter(torch.randn(slots + 1, inner) * 0.1)
-
-    def forward(self, x: Tensor, slots: Tensor) -> Tensor:
-        """Features N x C x H x W and slots N x slots x width to what the slots tell each cell, N x C x H x W."""
-        asked = self.ask(x.permute(0, 2, 3, 1)).flatten(1, 2)
-        keys = functional.pad(self.key(slots), (0, 0, 0, 1)) + self.place
-        told = functional.pad(self.tell(slots), (0, 0, 0, 1))
-        share = (asked @ keys.mT / keys.shape[-1] ** 0.5).softmax(-1)
-        out: Tensor = (share @ told).view(len(x), *x.shape[2:], -1)
-        return out.permute(0, 3, 1, 2)

@@ -238,6 +238,7 @@ def sample_scene(
     return Scene(str(rng.choice(STYLES)), background, camera, happens, things, int(rng.integers(2**31)))
 
 
+LAMP = (0.165, 0.185)  # a lamp's radius
 LAYOUTS = {"single": 0.34, "camera": 0.08, "beside": 0.26, "above": 0.07, "behind": 0.05, "three": 0.06, "event": 0.14}
 
 
@@ -288,12 +289,12 @@ class _Draw:
             x -= reach / 2
         elif motion in ("up", "down"):
             low = GROUND - radius * 0.95
-            reach = 0.42 * self.between(0.94, 1.06)
+            reach = 0.38 * self.between(0.94, 1.06)
             y, reach = (low, -reach) if motion == "up" else (low - reach, reach)
         elif motion == "bounce":
             reach, beats = -0.34 * self.between(0.94, 1.06), 2.0
         elif motion == "circle":
-            reach = (0.19 if place == "none" else 0.11) * self.between(0.95, 1.05)
+            reach = (0.17 if place == "none" else 0.11) * self.between(0.95, 1.05)
             y = 0.66 if place == "none" else 0.62
         return self.thing(look, motion, place, x, y, radius, reach, beats)
 
@@ -301,7 +302,8 @@ class _Draw:
         kinds = tuple(k for k in KINDS if motion is None or k != "balloon")
         look = self.look(kinds if self.rng.random() < 0.7 else PLAIN)
         motion = motion or str(self.rng.choice(CAN[look[0]]))
-        radius = self.between(0.150, 0.175) if motion != "circle" else self.between(0.130, 0.145)
+        radius = self.between(0.190, 0.215) if motion != "circle" else self.between(0.160, 0.175)
+        radius = self.between(*LAMP) if look[0] == "lamp" else radius
         return self.moved(look, motion, "none", 0.5 + self.between(-0.03, 0.03), radius, 0.5)
 
     def beside(self) -> tuple[Thing, ...]:
@@ -311,19 +313,21 @@ class _Draw:
         if self.rng.random() < 0.5:
             sides.reverse()
         moving = int(self.rng.integers(4))  # neither, the first, the second, both
+        motions = [
+            str(self.rng.choice(CAN[look[0]])) if moving in (i + 1, 3) else "still" for i, look in enumerate(looks)
+        ]
+        sizes = (0.142, 0.154) if {"left", "right", "circle"} & set(motions) else (0.165, 0.180)
         things = []
-        for i, (look, side) in enumerate(zip(looks, sides, strict=True)):
-            moves = moving == 3 or moving == i + 1
-            motion = str(self.rng.choice(CAN[look[0]])) if moves else "still"
-            x = (0.27 if side == "left" else 0.73) + self.between(-0.015, 0.015)
-            things.append(self.moved(look, motion, side, x, self.between(0.122, 0.138), 0.2))
+        for look, motion, side in zip(looks, motions, sides, strict=True):
+            x = (0.255 if side == "left" else 0.745) + self.between(-0.01, 0.01)
+            things.append(self.moved(look, motion, side, x, self.between(*sizes), 0.18))
         return tuple(things)
 
     def above(self) -> tuple[Thing, ...]:
         x = 0.5 + self.between(-0.03, 0.03)
         looks = [self.look(PLAIN), self.look(PLAIN)]
-        high = self.thing(looks[0], self.turning(looks[0]), "above", x, 0.27 + self.between(-0.01, 0.01), 0.13)
-        radius = self.between(0.125, 0.14)
+        high = self.thing(looks[0], self.turning(looks[0]), "above", x, 0.23 + self.between(-0.01, 0.01), 0.155)
+        radius = self.between(0.150, 0.165)
         low = self.thing(looks[1], self.turning(looks[1]), "below", x, self.ground("box", radius), radius)
         return (high, low) if self.rng.random() < 0.5 else (low, high)
 
@@ -333,17 +337,17 @@ class _Draw:
     def behind(self) -> tuple[Thing, ...]:
         looks = [self.look((*PLAIN, *WALKERS)), self.look((*PLAIN, *WALKERS))]
         side = 1 if self.rng.random() < 0.5 else -1
-        radius = self.between(0.145, 0.16)
-        front = self.thing(looks[0], "still", "front", 0.5 - side * 0.085, GROUND + 0.03 - radius * 0.95, radius)
-        back = self.thing(looks[1], "still", "behind", 0.5 + side * 0.085, GROUND - 0.06 - radius * 0.95, radius)
+        radius = self.between(0.185, 0.205)
+        front = self.thing(looks[0], "still", "front", 0.5 - side * 0.11, GROUND + 0.03 - radius * 0.95, radius)
+        back = self.thing(looks[1], "still", "behind", 0.5 + side * 0.11, GROUND - 0.06 - radius * 0.95, radius)
         return (front, back) if self.rng.random() < 0.5 else (back, front)
 
     def three(self) -> tuple[Thing, ...]:
         places: tuple[Place, ...] = ("left", "middle", "right")
         things = []
-        for place, x in zip(places, (0.19, 0.5, 0.81), strict=True):
+        for place, x in zip(places, (0.18, 0.5, 0.82), strict=True):
             look = self.look(PLAIN)
-            radius, off = self.between(0.112, 0.122), self.between(-0.01, 0.01)
+            radius, off = self.between(0.136, 0.146), self.between(-0.01, 0.01)
             motion = "bounce" if self.rng.random() < 0.2 else "still"
             things.append(self.moved(look, motion, place, x + off, radius, 0.0))
         return tuple(things)
@@ -351,7 +355,7 @@ class _Draw:
     def event(self, event: str) -> tuple[Thing, ...]:
         when = self.between(0.38, 0.55)
         x = 0.5 + self.between(-0.03, 0.03)
-        radius = self.between(0.165, 0.185)
+        radius = self.between(*LAMP) if event == "dark" else self.between(0.200, 0.220)
         if event == "bite":
             cookie = self.moved(self.look(("cookie",)), "still", "none", x, radius, 0.0)
             return (replace(cookie, fate="bitten", when=when),)
@@ -362,8 +366,8 @@ class _Draw:
             lamp = self.moved(self.look(("lamp",)), "still", "none", x, radius, 0.0)
             return (replace(lamp, fate="dark", when=when),)
         way = 1 if self.rng.random() < 0.5 else -1  # the ball rolls right, or left
-        ball_radius, box_radius = self.between(0.10, 0.11), self.between(0.14, 0.15)
-        at = 0.51 if way > 0 else 0.49
+        ball_radius, box_radius = self.between(0.12, 0.13), self.between(0.155, 0.165)
+        at = 0.54 if way > 0 else 0.46
         box = self.thing(
             self.look(("box",)), "still", "right" if way > 0 else "left", at, GROUND - box_radius * 0.95, box_radius
         )

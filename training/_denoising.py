@@ -26,6 +26,7 @@ ASKED = 0.3  # weight of the loss of where things are
 EVEN = 0.35  # share of noise levels that are uniform; without them one in 20 is below 0.3, and outlines stay ragged
 ROUGH = 0.5  # weight of the loss before the refiner
 REFINED = 8  # frames a step that the refiner is trained on: it learns from few, and all would double a step
+OTHER = ("offset", "place", "tell.weight", "turn.weight", "turn_far.weight")  # tables, and from or to conditions
 SHOWN = (
     "a red ball bounces, animated, studio",
     "a green star to the left of a blue box, photorealistic, by day",
@@ -162,7 +163,7 @@ def contact_sheet(model: VideoTransformer, encoder: TextEncoder, vocabulary: Voc
 def _matrices(model: VideoTransformer) -> list[nn.Parameter]:
     """The weights that Muon takes: those between features, not those from pixels, words or levels."""
     inner = [(n, p) for n, p in model.named_parameters() if n.startswith(("blocks", "refiner"))]
-    return [p for n, p in inner if p.ndim == 2 and not n.endswith(("offset", "tell.weight", "turn.weight"))]
+    return [p for n, p in inner if p.ndim == 2 and not n.endswith(OTHER)]
 
 
 def fastest_type(device: str) -> torch.dtype:
