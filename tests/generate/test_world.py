@@ -136,6 +136,9 @@ def test_plain_captions_read_as_people_write():
     bitten = sample_scene(np.random.default_rng(1), layout="event", event="bite")
     assert say(bitten).startswith("a cookie is bitten ")
     assert say(bitten, language="de").startswith("ein Keks wird angebissen ")
+    knocked = sample_scene(np.random.default_rng(1), layout="event", event="knock")
+    ball = next(thing for thing in knocked.things if thing.kind == "ball")
+    assert f" rolls to the {ball.motion} and knocks over a" in say(knocked), "nothing is left out"
 
 
 def test_unknown_words_are_mapped_or_reported():
