@@ -238,7 +238,7 @@ def sample_scene(
     return Scene(str(rng.choice(STYLES)), background, camera, happens, things, int(rng.integers(2**31)))
 
 
-LAMP = (0.165, 0.185)  # a lamp's radius
+LAMP = (0.172, 0.178)  # a lamp's radius
 LAYOUTS = {"single": 0.34, "camera": 0.08, "beside": 0.26, "above": 0.07, "behind": 0.05, "three": 0.06, "event": 0.14}
 
 
@@ -278,33 +278,32 @@ class _Draw:
     def ground(self, kind: str, radius: float) -> float:
         """The centre's y of a thing that stands, or hovers as balloons do."""
         if kind == "balloon":
-            return 0.42 + self.between(-0.02, 0.02)
-        return GROUND - radius * 0.95 + self.between(-0.015, 0.015)
+            return 0.42
+        return GROUND - radius * 0.95
 
     def moved(self, look: tuple[str, str], motion: str, place: Place, x: float, radius: float, across: float) -> Thing:
         """A thing with a motion; ``across``: how far left and right go, about ``x``."""
         y, reach, beats = self.ground(look[0], radius), 0.0, 1.0
         if motion in ("left", "right"):
-            reach = across * self.between(0.94, 1.06) * (1 if motion == "right" else -1)
+            reach = across if motion == "right" else -across
             x -= reach / 2
         elif motion in ("up", "down"):
             low = GROUND - radius * 0.95
-            reach = 0.38 * self.between(0.94, 1.06)
+            reach = 0.38
             y, reach = (low, -reach) if motion == "up" else (low - reach, reach)
         elif motion == "bounce":
-            reach, beats = -0.34 * self.between(0.94, 1.06), 2.0
+            reach, beats = -0.34, 2.0
         elif motion == "circle":
-            reach = (0.17 if place == "none" else 0.11) * self.between(0.95, 1.05)
-            y = 0.66 if place == "none" else 0.62
+            reach, y = (0.17, 0.66) if place == "none" else (0.11, 0.62)
         return self.thing(look, motion, place, x, y, radius, reach, beats)
 
     def single(self, motion: str | None = None) -> Thing:
         kinds = tuple(k for k in KINDS if motion is None or k != "balloon")
         look = self.look(kinds if self.rng.random() < 0.7 else PLAIN)
         motion = motion or str(self.rng.choice(CAN[look[0]]))
-        radius = self.between(0.190, 0.215) if motion != "circle" else self.between(0.160, 0.175)
+        radius = self.between(0.200, 0.207) if motion != "circle" else self.between(0.166, 0.170)
         radius = self.between(*LAMP) if look[0] == "lamp" else radius
-        return self.moved(look, motion, "none", 0.5 + self.between(-0.03, 0.03), radius, 0.5)
+        return self.moved(look, motion, "none", 0.5 + self.between(-0.01, 0.01), radius, 0.5)
 
     def beside(self) -> tuple[Thing, ...]:
         kinds = (*PLAIN, *WALKERS, "balloon", "cookie")
@@ -316,18 +315,18 @@ class _Draw:
         motions = [
             str(self.rng.choice(CAN[look[0]])) if moving in (i + 1, 3) else "still" for i, look in enumerate(looks)
         ]
-        sizes = (0.142, 0.154) if {"left", "right", "circle"} & set(motions) else (0.165, 0.180)
+        sizes = (0.147, 0.151) if {"left", "right", "circle"} & set(motions) else (0.169, 0.174)
         things = []
         for look, motion, side in zip(looks, motions, sides, strict=True):
-            x = (0.255 if side == "left" else 0.745) + self.between(-0.01, 0.01)
+            x = (0.255 if side == "left" else 0.745) + self.between(-0.005, 0.005)
             things.append(self.moved(look, motion, side, x, self.between(*sizes), 0.18))
         return tuple(things)
 
     def above(self) -> tuple[Thing, ...]:
-        x = 0.5 + self.between(-0.03, 0.03)
+        x = 0.5 + self.between(-0.01, 0.01)
         looks = [self.look(PLAIN), self.look(PLAIN)]
-        high = self.thing(looks[0], self.turning(looks[0]), "above", x, 0.23 + self.between(-0.01, 0.01), 0.155)
-        radius = self.between(0.150, 0.165)
+        high = self.thing(looks[0], self.turning(looks[0]), "above", x, 0.23, 0.155)
+        radius = self.between(0.155, 0.159)
         low = self.thing(looks[1], self.turning(looks[1]), "below", x, self.ground("box", radius), radius)
         return (high, low) if self.rng.random() < 0.5 else (low, high)
 
@@ -337,7 +336,7 @@ class _Draw:
     def behind(self) -> tuple[Thing, ...]:
         looks = [self.look((*PLAIN, *WALKERS)), self.look((*PLAIN, *WALKERS))]
         side = 1 if self.rng.random() < 0.5 else -1
-        radius = self.between(0.185, 0.205)
+        radius = self.between(0.193, 0.199)
         front = self.thing(looks[0], "still", "front", 0.5 - side * 0.11, GROUND + 0.03 - radius * 0.95, radius)
         back = self.thing(looks[1], "still", "behind", 0.5 + side * 0.11, GROUND - 0.06 - radius * 0.95, radius)
         return (front, back) if self.rng.random() < 0.5 else (back, front)
@@ -347,15 +346,15 @@ class _Draw:
         things = []
         for place, x in zip(places, (0.18, 0.5, 0.82), strict=True):
             look = self.look(PLAIN)
-            radius, off = self.between(0.136, 0.146), self.between(-0.01, 0.01)
+            radius, off = self.between(0.139, 0.143), self.between(-0.005, 0.005)
             motion = "bounce" if self.rng.random() < 0.2 else "still"
             things.append(self.moved(look, motion, place, x + off, radius, 0.0))
         return tuple(things)
 
     def event(self, event: str) -> tuple[Thing, ...]:
-        when = self.between(0.38, 0.55)
-        x = 0.5 + self.between(-0.03, 0.03)
-        radius = self.between(*LAMP) if event == "dark" else self.between(0.200, 0.220)
+        when = self.between(0.42, 0.52)
+        x = 0.5 + self.between(-0.01, 0.01)
+        radius = self.between(*LAMP) if event == "dark" else self.between(0.207, 0.214)
         if event == "bite":
             cookie = self.moved(self.look(("cookie",)), "still", "none", x, radius, 0.0)
             return (replace(cookie, fate="bitten", when=when),)
@@ -366,7 +365,7 @@ class _Draw:
             lamp = self.moved(self.look(("lamp",)), "still", "none", x, radius, 0.0)
             return (replace(lamp, fate="dark", when=when),)
         way = 1 if self.rng.random() < 0.5 else -1  # the ball rolls right, or left
-        ball_radius, box_radius = self.between(0.12, 0.13), self.between(0.155, 0.165)
+        ball_radius, box_radius = self.between(0.123, 0.127), self.between(0.158, 0.162)
         at = 0.54 if way > 0 else 0.46
         box = self.thing(
             self.look(("box",)), "still", "right" if way > 0 else "left", at, GROUND - box_radius * 0.95, box_radius
