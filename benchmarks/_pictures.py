@@ -23,7 +23,7 @@ PROMPTS = (
     "a cookie is bitten, animated",
     "a green cat walks to the right on a meadow, animated",
     "a yellow ball rolls right and knocks over a purple box, photorealistic, by day",
-    "an orange star spins above a blue box, animated, at night",
+    "an orange star above a blue box, animated, at night",
     "a lamp goes out, photorealistic, studio",
     "ein roter Luftballon platzt, animiert, am Tag",
     "a purple robot walks to the left on a street, photorealistic",

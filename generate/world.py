@@ -9,6 +9,7 @@ Design decisions
   words mean in hours instead of what could be anywhere in days.
 * Things that are not moved through the air stand on the ground: contact shadows then tell depth and height.
 * A relation holds for the whole clip: no motion takes a thing across to the other's side.
+* Only a thing that is alone spins: of two at once, none kept its outline after 300,000 clips.
 * Some pairs of colour and kind are held out of training, for measuring what the model composes by itself.
 """
 
@@ -239,7 +240,7 @@ def sample_scene(
 
 
 LAMP = (0.172, 0.178)  # a lamp's radius
-LAYOUTS = {"single": 0.34, "camera": 0.08, "beside": 0.26, "above": 0.07, "behind": 0.05, "three": 0.06, "event": 0.14}
+LAYOUTS = {"single": 0.34, "camera": 0.07, "beside": 0.24, "above": 0.07, "behind": 0.08, "three": 0.06, "event": 0.14}
 
 
 class _Draw:
@@ -300,7 +301,8 @@ class _Draw:
     def single(self, motion: str | None = None) -> Thing:
         kinds = tuple(k for k in KINDS if motion is None or k != "balloon")
         look = self.look(kinds if self.rng.random() < 0.7 else PLAIN)
-        motion = motion or str(self.rng.choice(CAN[look[0]]))
+        can = CAN[look[0]]
+        motion = motion or str(self.rng.choice((*can, "spin") if "spin" in can else can))  # the hardest, twice as often
         radius = self.between(0.200, 0.207) if motion != "circle" else self.between(0.166, 0.170)
         radius = self.between(*LAMP) if look[0] == "lamp" else radius
         return self.moved(look, motion, "none", 0.5 + self.between(-0.01, 0.01), radius, 0.5)
@@ -313,7 +315,8 @@ class _Draw:
             sides.reverse()
         moving = int(self.rng.integers(4))  # neither, the first, the second, both
         motions = [
-            str(self.rng.choice(CAN[look[0]])) if moving in (i + 1, 3) else "still" for i, look in enumerate(looks)
+            str(self.rng.choice([m for m in CAN[look[0]] if m != "spin"])) if moving in (i + 1, 3) else "still"
+            for i, look in enumerate(looks)
         ]
         sizes = (0.147, 0.151) if {"left", "right", "circle"} & set(motions) else (0.169, 0.174)
         things = []
@@ -325,13 +328,10 @@ class _Draw:
     def above(self) -> tuple[Thing, ...]:
         x = 0.5 + self.between(-0.01, 0.01)
         looks = [self.look(PLAIN), self.look(PLAIN)]
-        high = self.thing(looks[0], self.turning(looks[0]), "above", x, 0.23, 0.155)
+        high = self.thing(looks[0], "still", "above", x, 0.23, 0.155)
         radius = self.between(0.155, 0.159)
-        low = self.thing(looks[1], self.turning(looks[1]), "below", x, self.ground("box", radius), radius)
+        low = self.thing(looks[1], "still", "below", x, self.ground("box", radius), radius)
         return (high, low) if self.rng.random() < 0.5 else (low, high)
-
-    def turning(self, look: tuple[str, str]) -> str:
-        return "spin" if "spin" in CAN[look[0]] and self.rng.random() < 0.25 else "still"
 
     def behind(self) -> tuple[Thing, ...]:
         looks = [self.look((*PLAIN, *WALKERS)), self.look((*PLAIN, *WALKERS))]
