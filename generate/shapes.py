@@ -22,6 +22,7 @@ DARK: Colour = (0.16, 0.15, 0.19)
 PALE: Colour = (0.93, 0.93, 0.91)
 CHIP: Colour = (0.26, 0.15, 0.09)
 GREY: Colour = (0.42, 0.42, 0.45)
+IRON: Colour = (0.20, 0.20, 0.22)
 WARM: Colour = (1.0, 0.97, 0.84)
 BITES = ((0.66, -0.74, 0.50), (0.98, -0.28, 0.30), (0.22, -1.02, 0.30))  # x, y and radius of what a bite takes
 CHIPS = ((-0.45, -0.35), (0.05, -0.55), (-0.6, 0.25), (-0.1, 0.05), (0.35, 0.0), (0.1, 0.55), (-0.35, 0.65), (0.6, 0.4))
@@ -123,8 +124,8 @@ def _lamp(u: Floats, v: Floats, on: npt.NDArray[np.bool_]) -> list[Part]:
     bulb = _disc(u, v, 0, -0.42, 0.52)
     far = np.float32(9)
     return [
-        Part(_segment(u, v, (0.0, 0.2), (0.0, 0.85), 0.09), GREY),
-        Part(_box(u, v, 0, 0.90, 0.42, 0.08), GREY),
+        Part(_segment(u, v, (0.0, 0.2), (0.0, 0.85), 0.09), IRON),
+        Part(_box(u, v, 0, 0.90, 0.42, 0.08), IRON),
         Part(np.where(on, bulb, far).astype(np.float32), WARM, lit="flat"),
         Part(np.where(on, far, bulb).astype(np.float32), GREY, lit="ball"),
     ]

@@ -28,7 +28,7 @@ STRONG, BRIGHT = 0.5, 0.2  # least saturation and value of a pixel that belongs 
 STRAY = 0.012  # share of a frame that may be strongly coloured without belonging to a requested thing
 PLACES = {  # mean colour of the top and the bottom of the picture, 0..1
     "day": ((0.72, 0.84, 0.95), (0.78, 0.72, 0.58)),
-    "night": ((0.08, 0.08, 0.15), (0.18, 0.18, 0.21)),
+    "night": ((0.20, 0.20, 0.27), (0.32, 0.32, 0.36)),
     "studio": ((0.64, 0.65, 0.66), (0.51, 0.51, 0.51)),
     "meadow": ((0.82, 0.90, 0.93), (0.62, 0.76, 0.55)),
     "street": ((0.82, 0.83, 0.86), (0.47, 0.47, 0.49)),
