@@ -18,7 +18,7 @@ import torch
 from countermark.benchmarks._table import wilson
 from countermark.generate import Request
 from countermark.generate.embedded import GUIDANCE, STEPS, EmbeddedModel, networks
-from countermark.generate.render import render
+from countermark.generate.render import render, render_small
 from countermark.generate.sampler import sample
 from countermark.generate.transformer import Shape
 from countermark.generate.verifier import CHECKS, Checked, verify
@@ -117,13 +117,13 @@ def _from_picture(job: Job) -> tuple[Frames, float]:
 def _from_noised(job: Job) -> Frames:
     text, video, upscaler, vocabulary = networks()
     rng = np.random.default_rng(job.seed)
-    clip = render(job.scenes[0], Shape().size).astype(np.float32)[None] / 127.5 - 1
+    clip = render_small(job.scenes[0], Shape().size).astype(np.float32)[None] / 127.5 - 1
     mixed = torch.from_numpy(clip * (1 - job.start) + rng.standard_normal(clip.shape, np.float32) * job.start)
     with torch.inference_mode():
         slots = text(vocabulary.batch([job.prompt]))
         if job.start:
             guidance, steps = GUIDANCE if job.guidance is None else job.guidance, job.steps or STEPS
             mixed = sample(video, slots, steps=steps, guidance=guidance, seeds=[], noise=mixed, start=job.start)
-        large = upscaler(mixed, slots)[0].clamp(-1, 1)
+        large = upscaler(mixed, slots, torch.linspace(0, 1, FRAMES)[None])[0].clamp(-1, 1)
     pixels: Frames = ((large + 1) * 127.5).round().to(torch.uint8).numpy()
     return pixels

@@ -121,7 +121,7 @@ def _prompts(rng: np.random.Generator, count: int, ask: Ask) -> None:
             )
         )
     brief = _first(ask([Job((s,), say(s, brief=True), i) for i, s in enumerate(few)]))
-    rows.append(row("model, no style or place told", [replace(one, background=None) for one in brief]))
+    rows.append(row("model, no style or place told", [replace(one, background=None, style=None) for one in brief]))
     rows.append(row("model, another prompt's clip", [one.checked[1] for one in own]))
     rows.append(row("model, first frame repeated", _first(ask([replace(job, still=True) for job in _plain(few)]))))
     rows.append(row("noise", _first(ask([Job((s,), seed=i, source="noise") for i, s in enumerate(few)]))))

@@ -1,7 +1,7 @@
-"""What both convolutional networks of the embedded model, refiner and decoder, are built of.
+"""What the decoder is built of: convolutions, normalised features, and looking slots up.
 
-Cells of either look up the slot that is about them (cross-attention): no two things of a scene have one colour, so the
-colour of a ragged patch tells its slot, and the slot its shape. Learnt so, colours and shapes bind as freely as words.
+Cells look up the slot that is about them (cross-attention): no two things of a scene have one colour, so the colour of
+a blot tells its slot, and the slot its shape. Learnt so, colours and shapes bind as freely as words.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "772153a2bd645c546be6b46e736db0927f8820171092412e628ab0ca0f5b967b"
+SHA256 = "33d6a33f047c861aad0e9d75b2de56a5da45c7be7a6bf4460f780c71b0683f8c"
 STEPS, GUIDANCE = 24, 3.0
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
@@ -47,7 +47,7 @@ def networks() -> tuple[TextEncoder, VideoTransformer, Upscaler, Vocabulary]:
     pinned(WEIGHTS, SHA256, "the embedded model")
     parts: dict[str, dict[str, torch.Tensor]] = {"text": {}, "video": {}, "upscale": {}}
     with safe_open(WEIGHTS, "pt") as file:
-        words = json.loads(file.metadata()["words"])
+        words = json.loads(file.metadata()["about"])["words"]
         for name in file.keys():  # noqa: SIM118 - the handle is not iterable
             part, rest = name.split(".", 1)
             parts[part][rest] = file.get_tensor(name).float()
@@ -90,7 +90,7 @@ class EmbeddedModel:
         return Result(_resize(frames[at], width), fps, warnings)
 
     def recover_noise(self, frames: npt.NDArray[np.uint8], prompt: str | None = None) -> npt.NDArray[np.float32]:
-        """The noise (32 x 32 x 32 x 3) that one of its clips came from, for :func:`.noise_mark.read_noise`.
+        """The noise (32 x 16 x 16 x 3) that one of its clips came from, for :func:`.noise_mark.read_noise`.
 
         ``frames``: uint8, 32 x S x S x 3, RGB, the clip's own frames in their order, whole, at any size; a cut, a
         crop or another rate leaves nothing to read. ``prompt`` helps a little where it is known. Raises BadMedia for
@@ -104,8 +104,9 @@ class EmbeddedModel:
         small = seen
         with torch.inference_mode():
             slots = text(vocabulary.batch([prompt or ""]))
+            times = torch.linspace(0, 1, shape.frames)[None]
             for _ in range(CORRECTIONS):  # back-projection (Irani and Peleg 1991)
-                shown = upscaler(small, slots).clamp(-1, 1)
+                shown = upscaler(small, slots, times).clamp(-1, 1)
                 small = (small + seen - _shrunk(shown)).clamp(-1, 1)
             return invert(video, small, slots if prompt else None, steps=STEPS)[0].numpy()
 
@@ -141,13 +142,13 @@ class EmbeddedModel:
                 )
                 small = torch.cat([small[:, :first], made], 1)
                 known = made[:, STEP:]
-            large = upscaler(small, slots)[0]
+            large = upscaler(small, slots, torch.linspace(0, 1, total)[None])[0]
         pixels = ((large.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
         return pixels, tuple(warnings)
 
 
 def _first_frame(path: Path) -> torch.Tensor:
-    """A picture's middle square on the model's grid: 1 x 1 x 32 x 32 x 3, -1..1. Raises BadMedia for what is none."""
+    """A picture's middle square on the model's grid: 1 x 1 x 16 x 16 x 3, -1..1. Raises BadMedia for what is none."""
     import cv2
 
     rgb = next(iter(open_source(path).frames())).rgb

@@ -1,7 +1,7 @@
 """Draws a :class:`~countermark.generate.world.Scene` as frames, at any size, in either style.
 
 Shapes are signed distances (:mod:`.shapes`) evaluated on a small patch around each thing and blended with one pixel of
-antialiasing, so a 32-pixel clip takes milliseconds.
+antialiasing, so a clip of 32 pixels takes milliseconds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from countermark.generate.backdrops import backdrop
 from countermark.generate.shapes import REACH, Part, parts
 from countermark.generate.world import FRAMES, GROUND, WALKERS, Pose, Scene, Thing, pose, view
 
-__all__ = ["render"]
+__all__ = ["render", "render_small"]
 
 Floats = npt.NDArray[np.floating[Any]]
 LIGHT = np.array([-0.50, -0.62, 0.60], np.float32)  # towards the light: left, above, in front
 OUTLINE = np.array([0.10, 0.09, 0.12], np.float32)
 MIDDLE = 0.55  # y that a zoom keeps in place
+FINER = 2  # times as large as a small grid that its frames are drawn
 BURST = 0.07  # of a scene, that a popped balloon's pieces are seen
 DIM = 0.5  # of its light that a scene keeps when its lamp goes out
 
@@ -45,6 +46,15 @@ def render(
         _draw(video, thing, where, scale, scene, times)
     _light(video, scene, times)
     return np.asarray(np.clip(video * 255.0 + 0.5, 0, 255), np.uint8)
+
+
+def render_small(scene: Scene, size: int, span: tuple[float, float] = (0.0, 1.0)) -> npt.NDArray[np.uint8]:
+    """Frames of a scene as a small grid has them, shaped as :func:`render`'s: means of what is drawn FINER times as
+    large, since a pixel of the grid is too wide for an outline.
+    """
+    large = render(scene, FINER * size, span=span)
+    parts = large.reshape(len(large), size, FINER, size, FINER, 3).mean((2, 4), dtype=np.float32)
+    return np.asarray(parts + 0.5, np.uint8)
 
 
 def _seen(where: Pose, centre: Floats, scale: Floats) -> Pose:
@@ -141,7 +151,7 @@ def _draw(video: Floats, thing: Thing, where: Pose, scale: Floats, scene: Scene,
         alpha = np.maximum(alpha, cover)
     if flat:
         whole = np.minimum.reduce([part.distance for part in painted if part.body]) * r
-        line = max(0.016, 1.2 / size) * (0.55 if thing.kind in WALKERS else 1.0)  # their limbs are thin
+        line = 0.016 * (0.55 if thing.kind in WALKERS else 1.0)  # their limbs are thin
         edge = _cover(-whole, size) - _cover(-(whole + line), size)
         colour += edge[..., None] * (OUTLINE - colour)
     _blend(video, corner, colour, alpha)

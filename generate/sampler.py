@@ -16,7 +16,7 @@ from countermark.generate.transformer import VideoTransformer
 
 __all__ = ["invert", "levels", "sample"]
 
-SHIFT = 3.0
+SHIFT = 1.5  # of few pixels, whose layout is decided at less noise than that of many
 
 
 def levels(steps: int, start: float = 1.0) -> list[float]:

@@ -1,12 +1,12 @@
 """The video diffusion transformer: noisy space-time patches and slot vectors in, a clean video out.
 
 Design decisions
-* Pixels, no auto-encoder: at 32x32 a patch of 4 frames by 8x8 pixels is a token of 768 numbers, 128 tokens a clip.
-  At 64x64 and 512 tokens two cores saw a quarter of the clips in the same time and bound nothing in the first hour.
+* Pixels, no auto-encoder, but few of them: 16x16, at which a patch of 4 frames by 4x4 pixels is a token of 192 numbers,
+  128 tokens a clip. Such a patch fits through a token of 256; at 32x32 its 768 numbers did not, and outlines stayed
+  ragged whatever was added. What things look like is told by the prompt, so the decoder draws it (:mod:`.upscale`);
+  the transformer settles what happens where and when.
 * It predicts the clean video and is trained on the velocity that follows from it (Li and He, "Back to basics: let
   denoising generative models denoise", 2025): a network of this width can hold a clean patch but not a noisy one.
-* A patch of 768 numbers does not fit through a token of 256; convolutions with the noisy clip beside the tokens finish
-  what the tokens begin (:mod:`.refiner`).
 * Text joins the sequence as a few more tokens (joint attention), so a thing's patch can look its slot up, and also
   modulates every block, beside the noise level (as the pooled text of Esser et al. 2024).
 * Frames may be given, clean, among noisy ones (as masks in image-to-video models): a picture to start from, or the
@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countermark.generate.refiner import Refiner
 from countermark.generate.text import SLOT_WIDTH
 
 __all__ = ["Shape", "VideoTransformer"]
@@ -35,9 +34,9 @@ class Shape:
     """Sizes of the model: the clip's grid, its patches, and the network."""
 
     frames: int = 32
-    size: int = 32
+    size: int = 16
     patch_frames: int = 4
-    patch_size: int = 8
+    patch_size: int = 4
     width: int = 256
     depth: int = 8
     heads: int = 4
@@ -56,16 +55,11 @@ class Shape:
 
 
 class Features(NamedTuple):
-    """What the transformer knows of a clip: its guess (B x T x H x W x 3), its video tokens last and half way (B x N x
-    width), what modulates its layers (B x width), each frame's share of noise (B x T), and its slots (B x slots x
-    width), zeros where it is to ignore them.
+    """What the transformer knows of a clip: itself without noise (B x T x H x W x 3), and its video tokens half way (B
+    x N x width).
     """
 
-    rough: Tensor
-    tokens: Tensor
-    condition: Tensor
-    share: Tensor
-    slots: Tensor
+    clean: Tensor
     middle: Tensor
 
 
@@ -88,8 +82,6 @@ class VideoTransformer(nn.Module):
         self.blocks = nn.ModuleList([Block(width, shape.heads) for _ in range(shape.depth)])
         self.out_offset = nn.Parameter(torch.zeros(2, width))
         self.patch_out = nn.Linear(width, shape.patch_values)
-        patch = (shape.patch_frames, shape.patch_size, shape.patch_size)
-        self.refiner = Refiner(width, patch, (shape.slots, shape.slot_width))
         self.whole = nn.Linear(shape.slots * shape.slot_width, width)
         self.given = nn.Linear(shape.patch_frames, width, bias=False)
         self.span = nn.Linear(2, width)
@@ -119,7 +111,7 @@ class VideoTransformer(nn.Module):
         ``given`` (B x T, bool): frames of ``noisy`` that are clean; ``span`` (B x 2): from when to when the clip lasts,
         as shares of its scene, all of it by default.
         """
-        return self.refined(noisy, self.features(noisy, level, slots, drop, given=given, span=span))
+        return self.features(noisy, level, slots, drop, given=given, span=span).clean
 
     def features(
         self,
@@ -131,12 +123,11 @@ class VideoTransformer(nn.Module):
         given: Tensor | None = None,
         span: Tensor | None = None,
     ) -> Features:
-        """What :meth:`forward` makes its clips of."""
+        """Clean clips as :meth:`forward` gives them, and what the middle of the network knows of them."""
         text, whole = self.slot_in(slots), self.whole(slots.flatten(1))
         if drop is not None:
             text = torch.where(drop[:, None, None], self.nothing.to(text.dtype), text)
             whole = torch.where(drop[:, None], torch.zeros_like(whole), whole)
-            slots = torch.where(drop[:, None, None], torch.zeros_like(slots), slots)
         video = self.patch_in(self._patches(noisy))
         if given is not None:
             t, h, w = self.shape.grid
@@ -154,25 +145,7 @@ class VideoTransformer(nn.Module):
                 middle = x
         shift, scale = (modulation[:, :2] + self.out_offset).chunk(2, dim=1)
         out = _norm(x[:, self.shape.slots :]) * (1 + scale) + shift
-        share = level[:, None].expand(-1, self.shape.frames)
-        share = share if given is None else share * ~given
-        rough = self._frames(self.patch_out(out))
-        return Features(rough, out, condition, share, slots, middle[:, self.shape.slots :])
-
-    def refined(self, noisy: Tensor, features: Features, start: int = 0, stop: int | None = None) -> Tensor:
-        """Clean frames from ``start`` to ``stop``, by default all; both at a patch's edge."""
-        stop = self.shape.frames if stop is None else stop
-        _, h, w = self.shape.grid
-        first, last = (at // self.shape.patch_frames * h * w for at in (start, stop))
-        clean: Tensor = self.refiner(
-            features.rough[:, start:stop],
-            noisy[:, start:stop],
-            features.tokens[:, first:last],
-            features.condition,
-            features.share[:, start:stop],
-            features.slots,
-        )
-        return clean
+        return Features(self._frames(self.patch_out(out)), middle[:, self.shape.slots :])
 
     def _patches(self, clip: Tensor) -> Tensor:
         t, h, w = self.shape.grid

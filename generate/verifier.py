@@ -2,8 +2,8 @@
 
 A thing is found by its hue among strongly coloured pixels; its kind by its outline (:mod:`.silhouettes`); its motion
 and place by the path of its centre; an event by what is different before and after, and by staying so. Colour that
-belongs to no requested thing must be rare, so that neither noise nor extra things pass, and the background must look
-like the one that was asked for. The pass rate on rendered truth is published beside every score.
+belongs to no requested thing must be rare, so that neither noise nor extra things pass, and background and style must
+look like those that were asked for. The pass rate on rendered truth is published beside every score.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Checked:
     kind: bool
     motion: bool
     background: bool | None
+    style: bool | None = None
     relation: bool | None = None
     event: bool | None = None
     camera: bool | None = None
@@ -98,6 +99,7 @@ def verify(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
         all(kinds),
         all(motions),
         _background(frames, scene),
+        _style(frames, scene, masks),
         relation,
         event,
         camera,
@@ -362,6 +364,37 @@ def _background(frames: npt.NDArray[np.uint8], scene: Scene) -> bool:
     return lit or min(PLACES, key=away) == scene.background
 
 
+def _style(frames: npt.NDArray[np.uint8], scene: Scene, masks: list[Bools]) -> bool:
+    """Whether a lens darkens the corners, as photorealistic clips have it, or, animated, things are outlined."""
+    side = frames.shape[1]
+    top = frames[:, : side // 25].mean(3)
+    corners = np.median(np.concatenate([top[:, :, : side // 18], top[:, :, -side // 18 :]], 2))
+    dark = bool(corners / (np.median(top[:, :, side * 6 // 13 : side * 7 // 13]) + 1e-9) < 0.975)
+    if scene.style == "photorealistic":
+        return dark
+    return not dark and all(_outlined(frames, mask) > 0.7 for mask in masks)
+
+
+def _outlined(frames: npt.NDArray[np.uint8], mask: Bools) -> float:
+    """Share of a thing's edge that is far darker than what is around it, in a frame that shows it; 1 if none does."""
+    import cv2
+
+    seen = np.nonzero(_there(mask))[0]
+    if not len(seen):
+        return 1.0
+    at = int(seen[len(seen) // 4])
+    region, grey = mask[at].astype(np.uint8), frames[at].mean(2)
+
+    def grown(share: float) -> Bools:
+        size = 2 * round(share * len(region)) + 1
+        return cv2.dilate(region, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))).astype(bool)
+
+    size = max(3, len(region) // 50)
+    lowest = cv2.erode(grey, np.ones((size, size)))
+    edge, around = grown(0.012) & ~mask[at], grown(0.047) & ~grown(0.031)
+    return float((lowest[edge] < 0.6 * np.median(grey[around])).mean())
+
+
 def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     """Lamps have no hue: a bright disc above a dark foot, and nothing that is strongly coloured."""
     import cv2
@@ -395,4 +428,5 @@ def _lamp(frames: npt.NDArray[np.uint8], scene: Scene) -> Checked:
     if scene.event == "dark":
         level = np.median(grey.reshape(len(grey), -1), 1)
         parts["event"] = here and _lasts(level / np.median(level[:4]), 0.75, least=0.2) and not any(lit[-quarter:])
-    return Checked(here and explained, here, kind, still, _background(frames, scene), **parts)
+    style = _style(frames, scene, [])
+    return Checked(here and explained, here, kind, still, _background(frames, scene), style, **parts)

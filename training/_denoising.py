@@ -23,10 +23,10 @@ from countermark.training._together import mean_gradients, same, together, worke
 __all__ = ["noise_levels", "train_video"]
 
 ASKED = 0.3  # weight of the loss of where things are
-EVEN = 0.35  # share of noise levels that are uniform; without them one in 20 is below 0.3, and outlines stay ragged
-ROUGH = 0.5  # weight of the loss before the refiner
-REFINED = 8  # frames a step that the refiner is trained on: it learns from few, and all would double a step
-OTHER = ("offset", "place", "tell.weight", "turn.weight", "turn_far.weight")  # tables, and from or to conditions
+EVEN = 0.2  # share of noise levels that are uniform, so that little noise is seen often enough
+FLOOR = 0.15  # noise from which an error weighs no more than with less of it
+KEEP = 300  # seconds between checkpoints
+OTHER = ("offset",)  # tables, and from or to conditions
 SHOWN = (
     "a red ball bounces, animated, studio",
     "a green star to the left of a blue box, photorealistic, by day",
@@ -50,12 +50,9 @@ def noise_levels(count: int, generator: torch.Generator | None = None, shift: fl
     return torch.where(shares < EVEN, shares / EVEN, shift * u / (1 + (shift - 1) * u))
 
 
-def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, asked: Tensor, floor: float = 0.2) -> Tensor:
-    """Squared error of the velocity implied by a guess of the clean clip, over the frames ``asked`` for (B x T, bool).
-
-    ``floor`` bounds the weight of low noise.
-    """
-    weight = 1.0 / level.clamp_min(floor) ** 2
+def velocity_loss(clean: Tensor, guess: Tensor, level: Tensor, asked: Tensor) -> Tensor:
+    """Squared error of the velocity that a guess of the clean clip implies, over frames ``asked`` for (B x T, bool)."""
+    weight = 1.0 / level.clamp_min(FLOOR) ** 2
     error = ((guess - clean) ** 2).flatten(2).mean(2) * asked
     return (error.sum(1) / asked.sum(1).clamp_min(1) * weight).mean()
 
@@ -96,35 +93,22 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
     average = copy.deepcopy(model).requires_grad_(False)
     both = nn.ModuleList([model, locator])
     optimisers = Optimisers(both, (1.5e-3 * args.rate, 1e-3 * args.rate), matrices=_matrices(model))
-    step, seen, path = 0, 0, args.runs / "video.pt"
-    if path.exists():
-        saved = torch.load(path, map_location=device, weights_only=True)
-        average.load_state_dict(saved["average"])
-        if "model" in saved:
-            both.load_state_dict(saved["model"])
-            for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
-                optimiser.load_state_dict(state)
-        else:
-            model.load_state_dict(saved["average"])
-        step, seen = saved["step"], saved["seen"]
-    else:
-        with torch.no_grad():
-            for p in both.parameters():
-                same(p)
-        average.load_state_dict(model.state_dict())
+    path = args.runs / "video.pt"
+    step, seen = _resumed(path, both, average, optimisers, device)
     torch.manual_seed(args.seed + 7919 * (seen + 1) + rank)
     clips = Clips(args.seed + 1_000_003 * (seen + 1) + rank)
     if not args.no_compile:
-        for part in (*model.blocks, model.refiner):
-            part.compile()
+        for block in model.blocks:
+            block.compile()
     log = Log(args.runs / "video.csv")
     kind, start = fastest_type(device), time.monotonic()
+    kept = start
     passed = 0.0
     while passed < 1:
         losses = denoising_loss(
             model, locator, encoder, vocabulary, clips.batch(args.batch // workers(args)), device, kind
         )
-        (losses[0] + ROUGH * losses[1] + ASKED * losses[2]).backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
+        (losses[0] + ASKED * losses[1]).backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
         passed = (time.monotonic() - start) / (60 * args.minutes)
         *means, passed = mean_gradients(both, torch.tensor([*(loss.item() for loss in losses), passed])).tolist()
         nn.utils.clip_grad_norm_(both.parameters(), 1.0)
@@ -137,7 +121,8 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
             keep = min(0.999, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
         log.add(step, seen, *means)
-        if step % 250 == 0 or passed >= 1:
+        if time.monotonic() - kept > KEEP or passed >= 1:
+            kept = time.monotonic()
             state = {"model": both.state_dict(), "average": average.state_dict(), "step": step, "seen": seen}
             state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers.all]
             torch.save(state, path.with_suffix(".new"))
@@ -145,8 +130,29 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
             contact_sheet(average, encoder, vocabulary, args.runs / f"sheet_{seen:07d}.png")
 
 
+def _resumed(
+    path: Path, both: nn.ModuleList, average: VideoTransformer, optimisers: Optimisers, device: str
+) -> tuple[int, int]:
+    """Sets all to the last checkpoint, if there is one, the same in each process; tells steps and clips so far."""
+    saved = {"step": 0, "seen": 0}
+    if path.exists():
+        saved = torch.load(path, map_location=device, weights_only=True)
+        both[0].load_state_dict(saved["average"])
+        average.load_state_dict(saved["average"])
+        if "model" in saved:
+            both.load_state_dict(saved["model"])
+            for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
+    with torch.no_grad():
+        for p in both.parameters():
+            same(p)
+    if not path.exists():
+        average.load_state_dict(both[0].state_dict())
+    return saved["step"], saved["seen"]
+
+
 def contact_sheet(model: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary, path: Path) -> None:
-    """Eight frames each of the clips that the model makes of SHOWN, as they are on its grid, four times as large."""
+    """Eight frames each of the clips that the model makes of SHOWN, as they are on its grid, eight times as large."""
     import cv2
 
     model.eval()
@@ -157,12 +163,12 @@ def contact_sheet(model: VideoTransformer, encoder: TextEncoder, vocabulary: Voc
     model.to(device)
     few = clips[:, :: FRAMES // 8].permute(0, 2, 1, 3, 4).reshape(-1, 8 * Shape().size, 3)
     pixels = ((few.clamp(-1, 1) + 1) * 127.5).byte().numpy()
-    cv2.imwrite(str(path), cv2.resize(pixels[..., ::-1], None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST))
+    cv2.imwrite(str(path), cv2.resize(pixels[..., ::-1], None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST))
 
 
 def _matrices(model: VideoTransformer) -> list[nn.Parameter]:
     """The weights that Muon takes: those between features, not those from pixels, words or levels."""
-    inner = [(n, p) for n, p in model.named_parameters() if n.startswith(("blocks", "refiner"))]
+    inner = [(n, p) for n, p in model.named_parameters() if n.startswith("blocks")]
     return [p for n, p in inner if p.ndim == 2 and not n.endswith(OTHER)]
 
 
@@ -190,10 +196,8 @@ def denoising_loss(
     drawn: list[Drawn],
     device: str,
     kind: torch.dtype,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses of a batch at random noise levels, a tenth of it without a prompt: of some frames, of whole clips before
-    the refiner, and of where things are.
-    """
+) -> tuple[Tensor, Tensor]:
+    """Losses of a batch at random noise levels, a tenth without a prompt: of its clips, and of where things are."""
     clean = torch.from_numpy(np.stack([one.pixels for one in drawn])).to(device).float() / 127.5 - 1.0
     where = torch.from_numpy(np.stack([one.where for one in drawn])).to(device)
     given = torch.from_numpy(np.stack([one.given for one in drawn])).to(device)
@@ -207,11 +211,4 @@ def denoising_loss(
     with torch.autocast(clean.device.type, dtype=torch.bfloat16, enabled=kind is torch.bfloat16):
         features = model.features(noisy, level, slots, drop, given=given, span=span)
         found = locator(features.middle, where)
-        first = int(torch.randint((FRAMES - REFINED) // Shape().patch_frames + 1, ())) * Shape().patch_frames
-        part = slice(first, first + REFINED)
-        guess = model.refined(noisy, features, part.start, part.stop)
-    return (
-        velocity_loss(clean[:, part], guess.float(), level, ~given[:, part]),
-        velocity_loss(clean, features.rough.float(), level, ~given),
-        (found * ~drop).mean(),
-    )
+    return velocity_loss(clean, features.clean.float(), level, ~given), (found * ~drop).mean()

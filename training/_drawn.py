@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from countermark.generate.captions import caption
-from countermark.generate.render import render
+from countermark.generate.render import render_small
 from countermark.generate.transformer import Shape
 from countermark.generate.world import FRAMES, pose, sample_scene, view
 
@@ -73,4 +73,4 @@ def draw(rng: np.random.Generator) -> Drawn:
         far = np.hypot(middle[None, None, :] - x, middle[None, :, None] - y)
         there = at.whole > 0.5 if thing.fate == "popped" else np.ones(FRAMES, bool)
         where[..., slot] = (far < (thing.radius * scale)[:, None, None]) & there[:, None, None]
-    return Drawn(render(scene, Shape().size, span=span), text, where, given, span)
+    return Drawn(render_small(scene, Shape().size, span), text, where, given, span)

@@ -1,4 +1,4 @@
-"""The stage ``upscale`` of the generator's training: the decoder learns to enlarge what the transformer makes."""
+"""The stage ``upscale`` of the generator's training: the decoder learns to draw what the transformer makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from countermark.generate.captions import caption
-from countermark.generate.render import render
+from countermark.generate.render import render, render_small
 from countermark.generate.sampler import sample
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
@@ -24,12 +24,12 @@ from countermark.training._together import mean_gradients, same, together, worke
 
 __all__ = ["train_upscaler"]
 
-POOL, FIRST = 64, 8  # clips to take parts of, at most and while it fills at each step
-EVERY = 6  # steps to a new clip: making one takes longer than a step
-WINDOWS, LONG = 3, 6  # a step, and their frames
-SIDE = 16  # pixels of the small grid, of the part of each frame that is compared
+POOL, FIRST = 96, 8  # clips to take parts of, at most and while it fills at each step
+EVERY = 3  # steps to a new clip: making one takes longer than a step
+WINDOWS, LONG = 2, 10  # a step, and their frames
+SIDE = 8  # pixels of the small grid, of the part of each frame that is compared
 TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start from are
-LEAST, MOST = 0.1, 0.85  # noise that a clip is denoised from; from more, things would not be where they were
+LEAST, MOST = 0.05, 0.75  # noise that a clip is denoised from; from more, things would not be where they were
 STEPS, GUIDANCE = 6, 3.0
 AT_THINGS = 0.75  # share of windows that follow a thing
 
@@ -94,7 +94,7 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
 def _make(rng: np.random.Generator, video: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary) -> Made:
     """A scene's clip, most often noised and denoised again, so that it has the transformer's faults."""
     scene = sample_scene(rng)
-    clip = torch.from_numpy(render(scene, Shape().size)).float()[None] / 127.5 - 1
+    clip = torch.from_numpy(render_small(scene, Shape().size)).float()[None] / 127.5 - 1
     with torch.inference_mode():
         slots = encoder(vocabulary.batch([caption(scene, rng)[0]]))
     if rng.random() > TRUE:
@@ -113,13 +113,14 @@ def _loss(rng: np.random.Generator, model: Upscaler, pool: list[Made]) -> Tensor
     corners = np.tile(rng.integers(0, Shape().size - SIDE + 1, 2).astype(float), (LONG, 1))
     if rng.random() < AT_THINGS:
         thing = made.scene.things[int(rng.integers(len(made.scene.things)))]
-        times = (frames / (FRAMES - 1)).astype(np.float32)
-        where, (shift, scale) = pose(thing, times), view(made.scene, times)
+        at = (frames / (FRAMES - 1)).astype(np.float32)
+        where, (shift, scale) = pose(thing, at), view(made.scene, at)
         x = (where.x - shift) * scale + 0.5
-        corners = np.stack([where.y, x], 1) * Shape().size + rng.integers(-4, 5, 2) - SIDE / 2
+        corners = np.stack([where.y, x], 1) * Shape().size + rng.integers(-2, 3, 2) - SIDE / 2
     places = np.clip(corners, 0, Shape().size - SIDE).astype(int)
     clip = made.clip[first : first + LONG]
-    features = model.mended(clip[None], made.slots[None])
+    times = torch.from_numpy(frames / (FRAMES - 1)).float()[None]
+    features = model.mended(clip[None], made.slots[None], times)
     parts, small, large = [], [], []
     for frame, i, (top, left) in zip(frames, range(LONG), places, strict=True):
         part = slice(top, top + SIDE), slice(left, left + SIDE)

@@ -3,8 +3,8 @@
 Stages, in order, each resumable from its checkpoint in ``--runs``:
 
 * ``text``: the text encoder learns to read captions back (five minutes on a core).
-* ``video``: the transformer learns to denoise 32-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
-* ``upscale``: the decoder learns 32 -> 256 pixels, from what the transformer makes (``--minutes``).
+* ``video``: the transformer learns to denoise 16-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
+* ``upscale``: the decoder learns 16 -> 256 pixels, from what the transformer makes (``--minutes``).
 * ``import``: checkpoints are made of the weights that ship, to go on from where none were kept.
 * ``export``: averages are rounded to bfloat16 and written to ``generate/weights``, with their sha256.
 
@@ -93,7 +93,7 @@ def take_shipped(args: argparse.Namespace) -> None:
 
     text, video, upscaler, vocabulary = networks()
     with safe_open(WEIGHTS / "embedded.safetensors", "pt") as file:
-        seen = int(file.metadata()["clips_seen"])
+        seen = json.loads(file.metadata()["about"])["clips_seen"]
     made = {
         "text": {"model": text.state_dict(), "words": vocabulary.words},
         "video": {"average": video.state_dict(), "step": 0, "seen": seen},
@@ -116,8 +116,8 @@ def export(args: argparse.Namespace) -> None:
     rounded = {k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}
     WEIGHTS.mkdir(exist_ok=True)
     path = WEIGHTS / "embedded.safetensors"
-    meta = {"words": json.dumps(saved_text["words"]), "clips_seen": str(video["seen"])}
-    save_file(rounded, path, metadata=meta)
+    about = {"words": saved_text["words"], "clips_seen": video["seen"]}
+    save_file(rounded, path, {"about": json.dumps(about)})  # one entry: the order of several is not the same each time
     path.chmod(0o644)
     print(hashlib.sha256(path.read_bytes()).hexdigest(), path.name, path.stat().st_size)
 

@@ -10,10 +10,11 @@ import torch
 from countermark.errors import BadMedia, UsageError, WeightsMissing
 from countermark.generate import Request, embedded, load_model
 from countermark.generate.captions import say
-from countermark.generate.render import render
+from countermark.generate.render import render_small
 from countermark.generate.sampler import levels, sample
 from countermark.generate.text import SLOT_WIDTH
 from countermark.generate.transformer import Shape, VideoTransformer
+from countermark.generate.upscale import Upscaler
 from countermark.generate.world import sample_scene
 from countermark.watermark import Key
 
@@ -111,7 +112,7 @@ def test_noise_levels_fall_from_the_start_to_zero():
 def test_a_clip_that_starts_as_another_ends_near_it():
     text, video, _, vocabulary = embedded.networks()
     scene = sample_scene(np.random.default_rng(0))
-    truth = torch.from_numpy(render(scene, 32)).float()[None] / 127.5 - 1
+    truth = torch.from_numpy(render_small(scene, 16)).float()[None] / 127.5 - 1
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         slots = text(vocabulary.batch([say(scene)]))
@@ -120,20 +121,21 @@ def test_a_clip_that_starts_as_another_ends_near_it():
     assert (made - truth).square().mean() < 0.25 * (elsewhere - truth).square().mean()
 
 
-def test_frames_that_are_refined_alone_are_what_they_are_among_others():
+def test_the_decoder_draws_each_frame_by_its_neighbours_and_its_time():
     torch.manual_seed(0)
-    network = VideoTransformer(Shape(size=16, width=64, depth=1)).eval()
-    for weight in (network.patch_out.weight, network.refiner.last.weight, network.refiner.turn.weight):
-        torch.nn.init.normal_(weight, std=0.05)
-    noisy = torch.randn(1, 32, 16, 16, 3)
+    network = Upscaler(width=16, depth=2, even=16, fine=8, layers=1).eval()
+    torch.nn.init.normal_(network.last.weight, std=0.05)
+    torch.nn.init.normal_(network.turn[2].weight, std=0.05)
+    clip, slots, times = torch.rand(1, 12, 8, 8, 3), torch.randn(1, 4, SLOT_WIDTH), torch.linspace(0, 1, 12)[None]
     with torch.inference_mode():
-        features = network.features(noisy, torch.tensor([0.5]), torch.randn(1, 4, SLOT_WIDTH))
-        whole, part = network.refined(noisy, features), network.refined(noisy, features, 8, 28)
-    seen = len(network.refiner.layers)  # each layer sees a frame further
-    inside = slice(8 + seen, 28 - seen)
-    assert torch.allclose(whole[:, inside], part[:, seen:-seen], atol=1e-5)
-    assert not torch.allclose(whole[:, 8:9], part[:, :1], atol=1e-3)
-    assert not torch.allclose(whole, features.rough, atol=1e-2)
+        whole = network(clip, slots, times)
+        part = network(clip[:, :8], slots, times[:, :8])
+        later = network(clip, slots, times * 0.5)
+    assert whole.shape == (1, 12, 128, 128, 3)
+    assert torch.allclose(whole[:, :5], part[:, :5], atol=1e-5), "a frame further for each layer, and one"
+    assert not torch.allclose(whole[:, 7], part[:, 7], atol=1e-3)
+    assert torch.allclose(whole[:, 0], later[:, 0], atol=1e-5)
+    assert not torch.allclose(whole[:, 11], later[:, 11], atol=1e-3)
 
 
 def test_words_outside_the_world_are_named(model):

@@ -104,6 +104,17 @@ def test_another_place_fails_the_background():
         assert verify(render(replace(scene, background=place), SIDE), scene).background == (place == scene.background)
 
 
+@pytest.mark.parametrize("layout", ["single", "beside", "event"])
+def test_the_other_style_fails(layout: str):
+    rng = np.random.default_rng(9)
+    for _ in range(4):
+        scene = sample_scene(rng, layout=layout)
+        clip = render(scene, SIDE)
+        other = {"animated": "photorealistic", "photorealistic": "animated"}[scene.style]
+        assert verify(clip, scene).style
+        assert not verify(clip, replace(scene, style=other)).style
+
+
 def test_an_extra_thing_is_noticed():
     pair = sample_scene(np.random.default_rng(8), layout="beside")
     alone = replace(pair, things=(replace(pair.things[0], place="none"),))

@@ -39,7 +39,7 @@ def test_noise_levels_are_spread_evenly_and_lean_towards_noise():
     assert ((levels > 0) & (levels < 1)).all()
     again = noise_levels(64, torch.Generator().manual_seed(1))
     assert abs(levels.mean() - again.mean()) < 0.01, "a share of the distribution each"
-    assert levels.mean() > 0.6
+    assert levels.mean() > 0.5
 
 
 def test_clips_come_twice_and_tell_where_things_are():
@@ -47,7 +47,7 @@ def test_clips_come_twice_and_tell_where_things_are():
     first, second = clips.batch(8), clips.batch(8)
     assert sum(any(one is other for other in first) for one in second) == 4
     for drawn in first:
-        assert drawn.pixels.shape == (32, 32, 32, 3)
+        assert drawn.pixels.shape == (32, 16, 16, 3)
         assert drawn.where.any((0, 1, 2))[0], "the first thing is somewhere"
         assert drawn.given.sum() in (0, 1, 16)
 
