@@ -17,9 +17,9 @@ import torch
 
 from countermark.benchmarks._table import wilson
 from countermark.generate import Request
-from countermark.generate.embedded import GUIDANCE, STEPS, EmbeddedModel, networks
+from countermark.generate.embedded import EmbeddedModel, networks
 from countermark.generate.render import render, render_small
-from countermark.generate.sampler import sample
+from countermark.generate.sampler import GUIDANCE, STEPS, sample
 from countermark.generate.transformer import Shape
 from countermark.generate.verifier import CHECKS, Checked, verify
 from countermark.generate.world import FRAMES, Scene

@@ -29,7 +29,7 @@ PROMPTS = (
     "a purple robot walks to the left on a street, photorealistic",
 )
 SIDE, MARGIN, LINE, FONT = 192, 4, 14, 12
-AT = (0, 4, 8, 12, 16, 20, 24)  # of 24 steps, where the way from static is shown
+AT = (0, 2, 4, 6, 8, 10, 12)  # of 12 steps, where the way from static is shown
 
 
 def draw_pictures(folder: Path, log: Path | None, prompts: tuple[str, ...], steps: int | None) -> None:

@@ -24,14 +24,15 @@ from countermark.generate.captions import say
 from countermark.generate.embedded import EmbeddedModel, networks
 from countermark.generate.models import Request
 from countermark.generate.noise_mark import MESSAGE_BITS, marked_noise, read_noise, recovered_signs
-from countermark.generate.sampler import invert, sample
+from countermark.generate.sampler import GUIDANCE, STEPS, invert, sample
+from countermark.generate.transformer import Shape
 from countermark.generate.world import FPS, sample_scene
 from countermark.training._recode import reencode
 from countermark.watermark import Key, embed
 
 Floats = npt.NDArray[np.float32]
-SHAPE = (24, 32, 32, 3)
-OWN = "32 px, own output"
+SHAPE = (Shape().frames, Shape().size, Shape().size, 3)
+OWN = f"{Shape().size} px, own output"
 SOURCES = (OWN, "256 px", "256 px, sealed", "sealed, H.264 23", "sealed, H.264 28", "256 px, unmarked")
 HEAD = ("clip", "guidance", "prompt", "n", "signs", "bits", "rho", "seeded", "known", "blind")
 
@@ -85,7 +86,7 @@ def main(argv: list[str]) -> int:
     """Prints the table; returns 0."""
     parser = argparse.ArgumentParser(prog="countermark bench noise_mark", description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=24, help="of the generation; reading always takes 24")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of the generation; reading always takes {STEPS}")
     parser.add_argument("--seed", type=int, default=20_261_122)
     parser.add_argument("--small", action="store_true", help="one clip, few steps: only shows that it runs")
     args = parser.parse_args(argv)
@@ -98,7 +99,7 @@ def main(argv: list[str]) -> int:
     start = time.monotonic()
     rows: dict[tuple[str, str, str], Row] = {}
     for case in cases:
-        for guidance in (1.0,) if args.small else (1.0, 3.0):
+        for guidance in (1.0,) if args.small else (1.0, GUIDANCE):
             _measure(rows, case, guidance, steps, args.small)
     print(table(HEAD, [[*name, *rows[name].cells()] for name in sorted(rows, key=lambda n: SOURCES.index(n[0]))]))
     print(
@@ -126,7 +127,7 @@ def _measure(rows: dict[tuple[str, str, str], Row], case: Case, guidance: float,
         slots = text(vocabulary.batch([case.prompt]))
     for source in SOURCES[:2] if small else SOURCES:
         shown = None if source == OWN else made[source]()
-        for prompt in (None,) if small else (case.prompt, None):
+        for prompt in (case.prompt,) if small else (case.prompt, None):
             if shown is None:
                 own = sample(video, slots, steps=steps, guidance=guidance, seeds=[case.seed], noise=noise)
                 back = invert(video, own, slots if prompt else None)[0].numpy()

@@ -14,7 +14,7 @@ import torch
 from countermark.errors import BadMedia, UsageError
 from countermark.generate.models import Request, Result
 from countermark.generate.noise_mark import marked_noise
-from countermark.generate.sampler import invert, sample
+from countermark.generate.sampler import GUIDANCE, STEPS, invert, sample
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
@@ -25,8 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "33d6a33f047c861aad0e9d75b2de56a5da45c7be7a6bf4460f780c71b0683f8c"
-STEPS, GUIDANCE = 24, 3.0
+SHA256 = "e42ab521ba4c96e7e0e0e9ffacb9b55384f50b463353b88f60d2f8c65b9f03cb"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next

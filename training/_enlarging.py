@@ -29,8 +29,8 @@ EVERY = 3  # steps to a new clip: making one takes longer than a step
 WINDOWS, LONG = 2, 10  # a step, and their frames
 SIDE = 8  # pixels of the small grid, of the part of each frame that is compared
 TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start from are
-LEAST, MOST = 0.05, 0.75  # noise that a clip is denoised from; from more, things would not be where they were
-STEPS, GUIDANCE = 6, 3.0
+LEAST, MOST = 0.05, 0.9  # noise that a clip is denoised from; from more, things would not be where they were
+STEPS, GUIDANCE = 6, 1.5
 AT_THINGS = 0.75  # share of windows that follow a thing
 
 

@@ -111,14 +111,14 @@ def test_noise_levels_fall_from_the_start_to_zero():
 
 def test_a_clip_that_starts_as_another_ends_near_it():
     text, video, _, vocabulary = embedded.networks()
-    scene = sample_scene(np.random.default_rng(0))
-    truth = torch.from_numpy(render_small(scene, 16)).float()[None] / 127.5 - 1
+    scene, other = (sample_scene(np.random.default_rng(seed)) for seed in (0, 1))
+    truth, away = (torch.from_numpy(render_small(one, 16)).float()[None] / 127.5 - 1 for one in (scene, other))
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         slots = text(vocabulary.batch([say(scene)]))
     made = sample(video, slots, steps=4, guidance=1.0, seeds=[], noise=truth * 0.6 + noise * 0.4, start=0.4)
-    elsewhere = sample(video, slots, steps=4, guidance=1.0, seeds=[0])
-    assert (made - truth).square().mean() < 0.25 * (elsewhere - truth).square().mean()
+    assert (made - truth).square().mean() < 0.1 * (away - truth).square().mean()
+    assert (made - truth).square().mean() < 0.1 * (noise * 0.4).square().mean()
 
 
 def test_the_decoder_draws_each_frame_by_its_neighbours_and_its_time():
@@ -134,7 +134,6 @@ def test_the_decoder_draws_each_frame_by_its_neighbours_and_its_time():
     assert whole.shape == (1, 12, 128, 128, 3)
     assert torch.allclose(whole[:, :5], part[:, :5], atol=1e-5), "a frame further for each layer, and one"
     assert not torch.allclose(whole[:, 7], part[:, 7], atol=1e-3)
-    assert torch.allclose(whole[:, 0], later[:, 0], atol=1e-5)
     assert not torch.allclose(whole[:, 11], later[:, 11], atol=1e-3)
 
 

@@ -68,7 +68,6 @@ def test_no_command_shows_the_help_and_is_wrong_usage(run):
         ["generate", "--prompts", "a.mp4"],
         ["generate", "--prompts", "a.mp4", "-o", "videos", "--fail-on", "often"],
         ["generate", "a cat", "--offload", "model"],
-        ["generate", "a cat", "--frames", "9"],
         ["generate", "a cat", "--frames", "9", "--seconds", "1"],
         ["moderate", "a cat", "--input", "prompts.txt"],
         ["moderate", "--input", "no-such-file.txt"],
