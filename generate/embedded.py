@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "e42ab521ba4c96e7e0e0e9ffacb9b55384f50b463353b88f60d2f8c65b9f03cb"
+SHA256 = "907d10f17c7468d2d2b2ee55baa5cfc0501acce20da575fc2e6477c5979c4c00"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next

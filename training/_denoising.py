@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import time
 from pathlib import Path
 
@@ -17,15 +16,14 @@ from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.world import FRAMES
 from countermark.training._drawn import CELLS, Clips, Drawn
 from countermark.training._muon import Optimisers
-from countermark.training._runs import Log, load_text
-from countermark.training._together import mean_gradients, same, together, workers
+from countermark.training._runs import Checkpoint, Log, load_text
+from countermark.training._together import mean_gradients, together, workers
 
 __all__ = ["noise_levels", "train_video"]
 
 ASKED = 0.3  # weight of the loss of where things are
 EVEN = 0.2  # share of noise levels that are uniform, so that little noise is seen often enough
 FLOOR = 0.15  # noise from which an error weighs no more than with less of it
-KEEP = 300  # seconds between checkpoints
 OTHER = ("offset",)  # tables, and from or to conditions
 SHOWN = (
     "a red ball bounces, animated, studio",
@@ -90,19 +88,16 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
     encoder, vocabulary = load_text(args.runs)
     encoder.to(device)
     model, locator = VideoTransformer(Shape()).to(device), Locator(Shape()).to(device)
-    average = copy.deepcopy(model).requires_grad_(False)
     both = nn.ModuleList([model, locator])
     optimisers = Optimisers(both, (1.5e-3 * args.rate, 1e-3 * args.rate), matrices=_matrices(model))
-    path = args.runs / "video.pt"
-    step, seen = _resumed(path, both, average, optimisers, device)
-    torch.manual_seed(args.seed + 7919 * (seen + 1) + rank)
-    clips = Clips(args.seed + 1_000_003 * (seen + 1) + rank)
+    state = Checkpoint(args.runs / "video.pt", model, both, optimisers, memory=1000, device=device)
+    torch.manual_seed(args.seed + 7919 * (state.seen + 1) + rank)
+    clips = Clips(args.seed + 1_000_003 * (state.seen + 1) + rank)
     if not args.no_compile:
         for block in model.blocks:
             block.compile()
     log = Log(args.runs / "video.csv")
     kind, start = fastest_type(device), time.monotonic()
-    kept = start
     passed = 0.0
     while passed < 1:
         losses = denoising_loss(
@@ -113,42 +108,13 @@ def _train_video(rank: int, args: argparse.Namespace) -> None:
         *means, passed = mean_gradients(both, torch.tensor([*(loss.item() for loss in losses), passed])).tolist()
         nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         fall = min(1.0, 1.05 * max(0.0, 1 - passed)) if args.decay else 1.0
-        optimisers.step(fall * min(1.0, (step + 1) / 200))
-        step, seen = step + 1, seen + args.batch
-        if rank:
-            continue
-        with torch.no_grad():
-            keep = min(0.999, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
-        log.add(step, seen, *means)
-        if time.monotonic() - kept > KEEP or passed >= 1:
-            kept = time.monotonic()
-            state = {"model": both.state_dict(), "average": average.state_dict(), "step": step, "seen": seen}
-            state["optimisers"] = [optimiser.state_dict() for optimiser in optimisers.all]
-            torch.save(state, path.with_suffix(".new"))
-            path.with_suffix(".new").replace(path)
-            contact_sheet(average, encoder, vocabulary, args.runs / f"sheet_{seen:07d}.png")
-
-
-def _resumed(
-    path: Path, both: nn.ModuleList, average: VideoTransformer, optimisers: Optimisers, device: str
-) -> tuple[int, int]:
-    """Sets all to the last checkpoint, if there is one, the same in each process; tells steps and clips so far."""
-    saved = {"step": 0, "seen": 0}
-    if path.exists():
-        saved = torch.load(path, map_location=device, weights_only=True)
-        both[0].load_state_dict(saved["average"])
-        average.load_state_dict(saved["average"])
-        if "model" in saved:
-            both.load_state_dict(saved["model"])
-            for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
-                optimiser.load_state_dict(state)
-    with torch.no_grad():
-        for p in both.parameters():
-            same(p)
-    if not path.exists():
-        average.load_state_dict(both[0].state_dict())
-    return saved["step"], saved["seen"]
+        optimisers.step(fall * min(1.0, (state.step + 1) / 200))
+        state.add(args.batch)
+        if rank == 0:
+            log.add(state.step, state.seen, *means)
+            if state.due() or passed >= 1:
+                state.write()
+                contact_sheet(state.average, encoder, vocabulary, args.runs / f"sheet_{state.seen:07d}.png")
 
 
 def contact_sheet(model: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary, path: Path) -> None:

@@ -19,8 +19,8 @@ from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
 from countermark.generate.world import FRAMES, Scene, pose, sample_scene, view
 from countermark.training._muon import Optimisers
-from countermark.training._runs import Log, load_text
-from countermark.training._together import mean_gradients, same, together, workers
+from countermark.training._runs import Checkpoint, Log, load_text
+from countermark.training._together import mean_gradients, together, workers
 
 __all__ = ["train_upscaler"]
 
@@ -55,25 +55,16 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     encoder, vocabulary = load_text(args.runs)
     video = VideoTransformer(Shape()).eval().requires_grad_(False)
     video.load_state_dict(torch.load(args.runs / "video.pt", map_location="cpu", weights_only=True)["average"])
-    model, path = Upscaler(), args.runs / "upscale.pt"
+    model = Upscaler()
     rng = np.random.default_rng(args.seed + int(time.time()) * 100 + rank)
     matrices = [p for p in model.parameters() if p.ndim == 2]
     optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
-    step = 0
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        model.load_state_dict(saved["model"])
-        if "optimisers" in saved:
-            step = saved["step"]
-            for optimiser, state in zip(optimisers.all, saved["optimisers"], strict=True):
-                optimiser.load_state_dict(state)
-    for p in model.parameters():
-        same(p.data)
+    state = Checkpoint(args.runs / "upscale.pt", model, model, optimisers, memory=300)
     log = Log(args.runs / "upscale.csv", every=50)
     pool: list[Made] = []
     start, passed = time.monotonic(), 0.0
     while passed < 1:
-        if len(pool) < FIRST or step % EVERY == 0:
+        if len(pool) < FIRST or state.step % EVERY == 0:
             pool.append(_make(rng, video, encoder, vocabulary))
             if len(pool) > POOL:
                 pool.pop(int(rng.integers(POOL)))
@@ -82,13 +73,12 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
         passed = (time.monotonic() - start) / (60 * args.minutes)
         mean, passed = mean_gradients(model, torch.tensor([loss.item(), passed])).tolist()
         fall = min(1.0, 0.01 + 2 * max(0.0, 1 - passed)) if args.decay else 1.0
-        optimisers.step(fall * min(1.0, (step + 1) / 20))
-        step += 1
+        optimisers.step(fall * min(1.0, (state.step + 1) / 20))
+        state.add(WINDOWS * LONG * workers(args))
         if rank == 0:
-            log.add(step, step * WINDOWS * LONG * workers(args), mean)
-            if step % 100 == 0 or passed >= 1:
-                state = {"model": model.state_dict(), "step": step}
-                torch.save({**state, "optimisers": [one.state_dict() for one in optimisers.all]}, path)
+            log.add(state.step, state.seen, mean)
+            if state.due() or passed >= 1:
+                state.write()
 
 
 def _make(rng: np.random.Generator, video: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary) -> Made:

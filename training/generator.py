@@ -97,7 +97,7 @@ def take_shipped(args: argparse.Namespace) -> None:
     made = {
         "text": {"model": text.state_dict(), "words": vocabulary.words},
         "video": {"average": video.state_dict(), "step": 0, "seen": seen},
-        "upscale": {"model": upscaler.state_dict()},
+        "upscale": {"average": upscaler.state_dict(), "step": 0, "seen": 0},
     }
     for part, saved in made.items():
         if not (path := args.runs / f"{part}.pt").exists():
@@ -112,7 +112,9 @@ def export(args: argparse.Namespace) -> None:
     video = torch.load(args.runs / "video.pt", map_location="cpu", weights_only=True)
     tensors = {f"text.{k}": v for k, v in saved_text["model"].items()}
     tensors |= {f"video.{k}": v for k, v in video["average"].items()}
-    tensors |= {f"upscale.{k}": v for k, v in torch.load(args.runs / "upscale.pt", weights_only=True)["model"].items()}
+    tensors |= {
+        f"upscale.{k}": v for k, v in torch.load(args.runs / "upscale.pt", weights_only=True)["average"].items()
+    }
     rounded = {k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}
     WEIGHTS.mkdir(exist_ok=True)
     path = WEIGHTS / "embedded.safetensors"

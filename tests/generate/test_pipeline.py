@@ -128,7 +128,7 @@ def test_the_command_line_is_sealed(
     shown = capsys.readouterr()
     assert left.value.code == 0, shown.err
     sealed = json.loads(shown.out)
-    assert (sealed["schema"], sealed["model"], sealed["seed"], sealed["seconds"]) == (1, "countermark-embedded", 1, 3.0)
+    assert (sealed["schema"], sealed["model"], sealed["seed"], sealed["seconds"]) == (1, "countermark-embedded", 1, 4.0)
     assert sealed["path"] == "a-red-ball-bounces-with-a-dragon-1.mp4"
     assert "dragon" in sealed["warnings"][0]
     assert "dragon" in shown.err

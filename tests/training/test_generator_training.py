@@ -62,7 +62,7 @@ def test_two_processes_train_and_go_on_from_their_checkpoint(tmp_path: Path):
         saved = torch.load(tmp_path / "video.pt", weights_only=True)
         steps.append(saved["step"])
         assert saved["seen"] == 4 * saved["step"]
-        assert np.isfinite([float(t.sum()) for t in saved["model"].values()]).all()
+        assert np.isfinite([float(t.sum()) for t in saved["whole"].values()]).all()
     assert 1 <= steps[0] < steps[1]
     assert list(tmp_path.glob("sheet_*.png"))
 
@@ -81,8 +81,8 @@ def test_training_goes_on_from_the_weights_that_ship(tmp_path: Path):
 
 def test_the_decoder_learns_from_what_the_transformer_makes(tmp_path: Path):
     assert main(["--stage", "import", "--runs", str(tmp_path)]) == 0
-    start = torch.load(tmp_path / "upscale.pt", weights_only=True)["model"]
+    start = torch.load(tmp_path / "upscale.pt", weights_only=True)["average"]
     assert main(["--stage", "upscale", "--runs", str(tmp_path), "--minutes", "0.02", "--workers", "1"]) == 0
-    after = torch.load(tmp_path / "upscale.pt", weights_only=True)["model"]
+    after = torch.load(tmp_path / "upscale.pt", weights_only=True)["average"]
     apart = (after["first.weight"] - start["first.weight"]).norm() / start["first.weight"].norm()
     assert 0 < apart < 0.5
