@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "907d10f17c7468d2d2b2ee55baa5cfc0501acce20da575fc2e6477c5979c4c00"
+SHA256 = "4d6f233c144011dfcd2d664a26c2cb09ea3e429f7b1ecef37a2a5bcc6c24eb36"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next
