@@ -22,9 +22,12 @@ from torch.nn import functional
 
 from countermark.generate.captions import FIELDS, SLOTS, known_words, words
 
-__all__ = ["SLOT_WIDTH", "TextEncoder", "Tokens", "Vocabulary"]
+__all__ = ["FIRST", "SLOT_WIDTH", "TextEncoder", "Tokens", "Vocabulary"]
 
 SLOT_WIDTH = sum(map(len, FIELDS.values()))
+FIRST = dict(  # column of a slot vector where each field begins
+    zip(FIELDS, itertools.accumulate((len(values) for values in FIELDS.values()), initial=0), strict=False)
+)
 SLOT_SCALE = 4.0  # of a sure reading, so that four of them among zeros have the variance of other inputs
 
 PAD, LENGTH = 0, 48  # words of a prompt beyond LENGTH are dropped
@@ -105,10 +108,7 @@ class TextEncoder(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Slot vectors, B x slots x SLOT_WIDTH: each field's probabilities in its own columns, times SLOT_SCALE."""
         out = torch.zeros(len(ids), len(SLOTS), SLOT_WIDTH, device=ids.device)
-        first = dict(
-            zip(FIELDS, itertools.accumulate((len(values) for values in FIELDS.values()), initial=0), strict=False)
-        )
-        places = ((index, first[field]) for index, (_, fields) in enumerate(SLOTS) for field in fields)
+        places = ((index, FIRST[field]) for index, (_, fields) in enumerate(SLOTS) for field in fields)
         for (slot, column), logits in zip(places, self.read(ids), strict=True):
             out[:, slot, column : column + logits.shape[1]] = logits.softmax(1) * SLOT_SCALE
         return out

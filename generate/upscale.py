@@ -7,7 +7,8 @@ Design decisions
 * It also mends what the transformer gets a little wrong, in every frame in another way: it learns from truth that was
   noised and that the transformer has denoised, faults included (noise conditioning augmentation, Ho et al. 2021, with
   the noise that there will be).
-* Cells look up the slot that is about them, and see the frames before and after (:mod:`.convolution`).
+* Cells look up the slot that is about them, and see the frames before and after (:mod:`.convolution`). What modulates
+  all cells alike is not told the colours, else it learns pairs of colour and kind instead of shapes.
 * Most of the work is on the small grid, where a few layers see a whole thing; then the grid is made finer twice, and
   each cell of the last unfolds to 4x4 pixels on top of a smooth enlargement.
 * Kernels are stored as matrices and features are normalised before each layer: Muon, which needs matrices, then learns
@@ -22,8 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from countermark.generate.captions import FIELDS
 from countermark.generate.convolution import Convolution, LookUp, normalised, shifted
-from countermark.generate.text import SLOT_WIDTH
+from countermark.generate.text import FIRST, SLOT_WIDTH
 
 __all__ = ["SCALE", "Upscaler"]
 
@@ -33,6 +35,8 @@ WAVES = (1, 2, 3, 4, 8, 16)  # cycles of a scene, of the sines that tell the tim
 
 class Upscaler(nn.Module):
     """Clips B x T x H x W x 3 in -1..1 and slots B x slots x width to clips B x T x 16H x 16W x 3, about -1..1."""
+
+    colourless: Tensor
 
     def __init__(
         self,
@@ -47,6 +51,9 @@ class Upscaler(nn.Module):
     ) -> None:
         super().__init__()
         self.first = Convolution(9, width)
+        colourless = torch.ones(slot_width)
+        colourless[FIRST["colour"] : FIRST["colour"] + len(FIELDS["colour"])] = 0
+        self.register_buffer("colourless", colourless, persistent=False)
         told = slots * slot_width + 1 + 2 * len(WAVES)
         turns = nn.Linear(256, depth * 2 * width)
         self.turn = nn.Sequential(nn.Linear(told, 256), nn.SiLU(), turns)
@@ -74,7 +81,7 @@ class Upscaler(nn.Module):
         before, after = torch.cat([x[:, :1], x[:, :-1]], 1), torch.cat([x[:, 1:], x[:, -1:]], 1)
         stacks = torch.cat([before, x, after], dim=2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         told = slots.repeat_interleave(count, 0)
-        turns = self.turn(torch.cat([told.flatten(1), _clock(times.flatten())], 1))[..., None, None]
+        turns = self.turn(torch.cat([(told * self.colourless).flatten(1), _clock(times.flatten())], 1))[..., None, None]
         turns = turns.chunk(2 * len(self.mend), 1)
         h: Tensor = 2.0 * self.first(stacks)
         for i, layer in enumerate(self.mend):
