@@ -16,7 +16,7 @@ from countermark.generate.backdrops import backdrop
 from countermark.generate.shapes import REACH, Part, parts
 from countermark.generate.world import FRAMES, GROUND, WALKERS, Pose, Scene, Thing, pose, view
 
-__all__ = ["render", "render_small"]
+__all__ = ["render", "render_small", "render_thing", "seen_pose", "thing_light"]
 
 Floats = npt.NDArray[np.floating[Any]]
 LIGHT = np.array([-0.50, -0.62, 0.60], np.float32)  # towards the light: left, above, in front
@@ -28,11 +28,18 @@ DIM = 0.5  # of its light that a scene keeps when its lamp goes out
 
 
 def render(
-    scene: Scene, size: int = 256, frames: int = FRAMES, at: int | None = None, span: tuple[float, float] = (0.0, 1.0)
+    scene: Scene,
+    size: int = 256,
+    frames: int = FRAMES,
+    at: int | None = None,
+    span: tuple[float, float] = (0.0, 1.0),
+    *,
+    bare: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """Frames of a scene: uint8, ``frames`` x ``size`` x ``size`` x 3, RGB; only the frame ``at``, if given.
 
-    ``span``: from when to when the clip lasts, as shares of the scene.
+    ``span``: from when to when the clip lasts, as shares of the scene. ``bare``: all but the things themselves; their
+    shadows and what flies off them are there.
     """
     times = np.linspace(span[0], span[1], frames, dtype=np.float32)
     times = times if at is None else times[at : at + 1]
@@ -43,8 +50,13 @@ def render(
     for thing, where in order:
         _shadow(video, thing, where, scale, scene)
     for thing, where in order:
-        _draw(video, thing, where, scale, scene, times)
-    _light(video, scene, times)
+        if thing.fate == "popped":
+            _burst(video, thing, where, scale, times)
+        if not bare:
+            _, _, corner, colour, alpha = _painted(thing, where, scale, scene, size)
+            _blend(video, corner, colour, alpha)
+    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / np.float32(size)
+    _light(video, x, y, scene, times)
     return np.asarray(np.clip(video * 255.0 + 0.5, 0, 255), np.uint8)
 
 
@@ -55,6 +67,30 @@ def render_small(scene: Scene, size: int, span: tuple[float, float] = (0.0, 1.0)
     large = render(scene, FINER * size, span=span)
     parts = large.reshape(len(large), size, FINER, size, FINER, 3).mean((2, 4), dtype=np.float32)
     return np.asarray(parts + 0.5, np.uint8)
+
+
+def render_thing(scene: Scene, thing: Thing, times: Floats, size: int = 256) -> tuple[Floats, Floats, Floats]:
+    """A thing of a scene without what is behind it, at T times, on a patch of pixels around it: where each pixel's
+    middle is (T x P x P x 2: x and y in units of the frame), its colour in the scene's light (T x P x P x 3, 0..1) and
+    how much of it is covered (T x P x P).
+    """
+    centre, scale = view(scene, times)
+    where = _seen(pose(thing, times), centre, scale)
+    dx, dy, _, colour, alpha = _painted(thing, where, scale, scene, size)
+    x, y = dx + where.x[:, None, None], dy + where.y[:, None, None]
+    _light(colour, x, y, scene, times)
+    return np.stack([x, y], -1), colour, alpha
+
+
+def seen_pose(scene: Scene, thing: Thing, times: Floats) -> tuple[Pose, Floats]:
+    """Where and how the camera sees a thing at T times, and its radius there, in units of the frame."""
+    centre, scale = view(scene, times)
+    return _seen(pose(thing, times), centre, scale), thing.radius * scale
+
+
+def thing_light(scene: Scene) -> float:
+    """The share of their own colour that things have in a scene's light."""
+    return 0.82 if scene.background == "night" and scene.style == "photorealistic" else 1.0
 
 
 def _seen(where: Pose, centre: Floats, scale: Floats) -> Pose:
@@ -75,10 +111,8 @@ def _behind(scene: Scene, centre: Floats, scale: Floats, size: int) -> Floats:
     return np.stack([picture(float(c), float(s)) for c, s in zip(centre, scale, strict=True)])
 
 
-def _light(video: Floats, scene: Scene, times: Floats) -> None:
-    """Lamps light the scene up or leave it dark; real lenses darken corners."""
-    size = video.shape[1]
-    y, x = (np.mgrid[0:size, 0:size].astype(np.float32) + 0.5) / np.float32(size)
+def _light(video: Floats, x: Floats, y: Floats, scene: Scene, times: Floats) -> None:
+    """Lamps light the scene up or leave it dark; real lenses darken corners. ``x, y``: where the pixels are."""
     for thing in scene.things:
         if thing.kind == "lamp":
             on = (times < thing.when).astype(np.float32)[:, None, None, None]
@@ -131,16 +165,17 @@ def _shadow(video: Floats, thing: Thing, where: Pose, scale: Floats, scene: Scen
     _blend(video, corner, np.zeros((*dx.shape, 3), np.float32), (edge * strength[:, None, None]).astype(np.float32))
 
 
-def _draw(video: Floats, thing: Thing, where: Pose, scale: Floats, scene: Scene, times: Floats) -> None:
-    size, radius = video.shape[1], (thing.radius * scale).astype(np.float32)
+def _painted(
+    thing: Thing, where: Pose, scale: Floats, scene: Scene, size: int
+) -> tuple[Floats, Floats, npt.NDArray[np.int64], Floats, Floats]:
+    """A thing's patches: dx, dy and corner as :func:`_patch` gives them, colours T x P x P x 3 and cover T x P x P."""
+    radius = (thing.radius * scale).astype(np.float32)
     dx, dy, corner = _patch(where, radius * REACH, size)
     r = radius[:, None, None]
     u, v = dx / r, dy / r
     base = np.array(colorsys.hsv_to_rgb(thing.hue / 360 % 1.0, thing.saturation, thing.value), np.float32)
-    if thing.fate == "popped":
-        _burst(video, thing, where, times, u, v, corner, base)
     flat = scene.style == "animated"
-    dim = 0.82 if scene.background == "night" and not flat else 1.0
+    dim = thing_light(scene)
     painted = parts(thing, where, u, v)
     colour, alpha = np.zeros((*u.shape, 3), np.float32), np.zeros(u.shape, np.float32)
     for part in painted:
@@ -154,21 +189,22 @@ def _draw(video: Floats, thing: Thing, where: Pose, scale: Floats, scene: Scene,
         line = 0.016 * (0.55 if thing.kind in WALKERS else 1.0)  # their limbs are thin
         edge = _cover(-whole, size) - _cover(-(whole + line), size)
         colour += edge[..., None] * (OUTLINE - colour)
-    _blend(video, corner, colour, alpha)
+    return dx, dy, corner, colour, alpha
 
 
-def _burst(
-    video: Floats, thing: Thing, where: Pose, times: Floats, u: Floats, v: Floats,
-    corner: npt.NDArray[np.int64], base: Floats,
-) -> None:  # fmt: skip
+def _burst(video: Floats, thing: Thing, where: Pose, scale: Floats, times: Floats) -> None:
     """Scraps that fly apart for a moment after a balloon has popped."""
+    size, radius = video.shape[1], (thing.radius * scale).astype(np.float32)
+    dx, dy, corner = _patch(where, radius * REACH, size)
+    u, v = dx / radius[:, None, None], dy / radius[:, None, None]
+    base = np.array(colorsys.hsv_to_rgb(thing.hue / 360 % 1.0, thing.saturation, thing.value), np.float32)
     since = (times - thing.when) / BURST
     seen = ((since >= 0) & (since < 1))[:, None, None]
     out = (0.45 + 0.6 * np.clip(since, 0, 1))[:, None, None].astype(np.float32)
     near = np.full(u.shape, 9, np.float32)
     for angle in np.arange(6) * (np.pi / 3) + 0.3:
         near = np.minimum(near, np.hypot(u - out * np.cos(angle), v + 0.12 - out * np.sin(angle)) - 0.16)
-    cover = _cover(-near * thing.radius, video.shape[1]) * seen
+    cover = _cover(-near * thing.radius, size) * seen
     _blend(video, corner, np.broadcast_to(base, (*u.shape, 3)), cover.astype(np.float32))
 
 

@@ -1,9 +1,11 @@
 """The decoder from the model's 16-pixel grid to pixels that are worth watching: a network, sixteen times each way.
 
 Design decisions
-* It draws: on the small grid a thing is a blot, five pixels wide, that tells its place and its colour. The prompt's
-  slots tell its shape, and the time how far it has turned, or which foot is in front. All that is left to the
-  transformer is what happens where and when.
+* On the small grid a thing is a blot, five pixels wide, that tells its place and its colour. The prompt's slots tell
+  its shape, and the time how far it has turned, or which foot is in front. All that is left to the transformer is what
+  happens where and when.
+* Convolutions draw what is behind the things, shadows and all; the things are found and painted in their own
+  coordinates on top of that (:mod:`.things`). Drawn by convolutions too, stars were still blots after 60,000 frames.
 * It also mends what the transformer gets a little wrong, in every frame in another way: it learns from truth that was
   noised and that the transformer has denoised, faults included (noise conditioning augmentation, Ho et al. 2021, with
   the noise that there will be).
@@ -23,9 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countermark.generate.captions import FIELDS
 from countermark.generate.convolution import Convolution, LookUp, normalised, shifted
-from countermark.generate.text import FIRST, SLOT_WIDTH
+from countermark.generate.text import SLOT_WIDTH
+from countermark.generate.things import Finder, Painter, colourless, paint
 
 __all__ = ["SCALE", "Upscaler"]
 
@@ -43,27 +45,27 @@ class Upscaler(nn.Module):
         width: int = 128,
         depth: int = 8,
         *,
+        size: int = 16,
         even: int = 64,
         fine: int = 48,
         layers: int = 3,
         slots: int = 4,
-        slot_width: int = SLOT_WIDTH,
     ) -> None:
         super().__init__()
         self.first = Convolution(9, width)
-        colourless = torch.ones(slot_width)
-        colourless[FIRST["colour"] : FIRST["colour"] + len(FIELDS["colour"])] = 0
-        self.register_buffer("colourless", colourless, persistent=False)
-        told = slots * slot_width + 1 + 2 * len(WAVES)
+        self.register_buffer("colourless", colourless(), persistent=False)
+        clock = 1 + 2 * len(WAVES)
+        told = slots * SLOT_WIDTH + clock
         turns = nn.Linear(256, depth * 2 * width)
         self.turn = nn.Sequential(nn.Linear(told, 256), nn.SiLU(), turns)
         self.mend = nn.ModuleList([Convolution(width, width) for _ in range(depth)])
-        self.look = nn.ModuleList([LookUp(width, slots, slot_width) for _ in range(depth // 2)])
+        self.look = nn.ModuleList([LookUp(width, slots, SLOT_WIDTH) for _ in range(depth // 2)])
         self.unfold = Convolution(width, 4 * even)
         self.even = nn.ModuleList([Convolution(even, even) for _ in range(layers)])
         self.finer = Convolution(even, 4 * fine)
         self.fine = nn.ModuleList([Convolution(fine, fine) for _ in range(layers)])
         self.last = Convolution(fine, 3 * 16)
+        self.finder, self.painter = Finder(width, clock, size), Painter()
         nn.init.zeros_(turns.weight)
         nn.init.zeros_(self.last.weight)
 
@@ -71,8 +73,20 @@ class Upscaler(nn.Module):
         """Enlarges every frame of every clip; ``times`` (B x T): when in its scene each frame is, 0..1."""
         batch, count = clip.shape[:2]
         features = self.mended(clip, slots, times)
-        large = self.drawn(features, clip.flatten(0, 1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return large.reshape(batch, count, *large.shape[1:])
+        large = self.drawn(features, clip.flatten(0, 1).permute(0, 3, 1, 2)).contiguous()
+        looks, _ = self.found(features, clip, slots, times)
+        for one, frames in zip(looks, large.view(batch, count, *large.shape[1:]), strict=True):
+            paint(self.painter, one, frames)
+        return large.permute(0, 2, 3, 1).reshape(batch, count, *large.shape[2:], 3)
+
+    def found(self, features: Tensor, clip: Tensor, slots: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """The looks of the things that the slots name, B x T x 3 x 25, and the logarithms of what share of their
+        attention each cell has, B x T x 3 x HW; ``features``: from :meth:`mended`.
+        """
+        batch, count = clip.shape[:2]
+        small = clip.flatten(0, 1).permute(0, 3, 1, 2)
+        looks, attention = self.finder(features, small, slots.repeat_interleave(count, 0), _clock(times.flatten()))
+        return looks.view(batch, count, *looks.shape[1:]), attention.view(batch, count, *attention.shape[1:])
 
     def mended(self, clip: Tensor, slots: Tensor, times: Tensor) -> Tensor:
         """Features of each frame on the small grid, B*T x C x H x W."""
@@ -91,7 +105,9 @@ class Upscaler(nn.Module):
         return h
 
     def drawn(self, features: Tensor, small: Tensor) -> Tensor:
-        """Frames N x 3 x 16H x 16W of features (N x C x H x W) and small frames (N x 3 x H x W), or parts of them."""
+        """Frames without their things, N x 3 x 16H x 16W, of features (N x C x H x W) and small frames (N x 3 x H x W),
+        or parts of them.
+        """
         smooth = functional.interpolate(small, scale_factor=SCALE, mode="bicubic", align_corners=False)
         h = functional.pixel_shuffle(self.unfold(normalised(features)), 2)
         for layer in self.even:

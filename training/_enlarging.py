@@ -1,4 +1,8 @@
-"""The stage ``upscale`` of the generator's training: the decoder learns to draw what the transformer makes."""
+"""The stage ``upscale`` of the generator's training: the decoder learns to draw what the transformer makes.
+
+Three losses, each of its own part: what is behind the things is drawn as in a rendered scene without them, their looks
+are those that the renderer drew, and points of things are painted as it paints them.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from countermark.generate.captions import caption
-from countermark.generate.render import render, render_small
+from countermark.generate.render import render, render_small, render_thing
 from countermark.generate.sampler import sample
 from countermark.generate.text import TextEncoder, Vocabulary
+from countermark.generate.things import Painter, part
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
-from countermark.generate.world import FRAMES, Scene, pose, sample_scene, view
+from countermark.generate.world import FRAMES, sample_scene
+from countermark.training._looks import attention_loss, look_loss, true_looks
 from countermark.training._muon import Optimisers
 from countermark.training._runs import Checkpoint, Log, load_text
 from countermark.training._together import mean_gradients, together, workers
@@ -29,21 +36,24 @@ EVERY = 3  # steps to a new clip: making one takes longer than a step
 WINDOWS, LONG = 2, 10  # a step, and their frames
 SIDE = 8  # pixels of the small grid, of the part of each frame that is compared
 TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start from are
-LEAST, MOST = 0.05, 0.9  # noise that a clip is denoised from; from more, things would not be where they were
+LEAST, MOST = 0.05, 0.75  # noise that a clip is denoised from; from more, things would not be where they were
 STEPS, GUIDANCE = 6, 1.5
-AT_THINGS = 0.75  # share of windows that follow a thing
+AT_THINGS = 0.5  # share of windows that follow a thing
+PAINTED, POINTS = 24, 1024  # things a step to paint, and points of each
+EDGE = 8.0  # times as often as others, that points at edges are chosen
+FOUND, COVER = 0.3, 0.5  # weights of losses
 
 
 @dataclass(frozen=True)
 class Made:
-    """A scene, its slots (slots x width), its small clip (T x H x W x 3, -1..1) as the transformer shows it, and what
-    it should be (uint8, T x 8H x 8W x 3).
+    """A scene's slots (slots x width), its small clip (T x H x W x 3, -1..1) as the transformer shows it, what is
+    behind the things (uint8, T x 16H x 16W x 3), and how they look (T x 3 x 25).
     """
 
-    scene: Scene
     slots: Tensor
     clip: Tensor
-    large: npt.NDArray[np.uint8]
+    bare: npt.NDArray[np.uint8]
+    looks: Tensor
 
 
 def train_upscaler(args: argparse.Namespace) -> None:
@@ -60,7 +70,7 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     matrices = [p for p in model.parameters() if p.ndim == 2]
     optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
     state = Checkpoint(args.runs / "upscale.pt", model, model, optimisers, memory=300)
-    log = Log(args.runs / "upscale.csv", every=50)
+    log = Log(args.runs / "upscale.csv", every=20)
     pool: list[Made] = []
     start, passed = time.monotonic(), 0.0
     while passed < 1:
@@ -68,15 +78,16 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
             pool.append(_make(rng, video, encoder, vocabulary))
             if len(pool) > POOL:
                 pool.pop(int(rng.integers(POOL)))
-        loss = torch.stack([_loss(rng, model, pool) for _ in range(WINDOWS)]).mean()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's backward has no types
+        losses = torch.stack([_window_losses(rng, model, pool) for _ in range(WINDOWS)]).mean(0)
+        losses = torch.cat([losses, _painting_losses(rng, model.painter)])
+        (losses * torch.tensor([1.0, FOUND, FOUND, COVER, 1.0])).sum().backward()  # type: ignore[no-untyped-call]  # no types
         passed = (time.monotonic() - start) / (60 * args.minutes)
-        mean, passed = mean_gradients(model, torch.tensor([loss.item(), passed])).tolist()
+        *means, passed = mean_gradients(model, torch.tensor([*losses.tolist(), passed])).tolist()
         fall = min(1.0, 0.01 + 2 * max(0.0, 1 - passed)) if args.decay else 1.0
         optimisers.step(fall * min(1.0, (state.step + 1) / 20))
         state.add(WINDOWS * LONG * workers(args))
         if rank == 0:
-            log.add(state.step, state.seen, mean)
+            log.add(state.step, state.seen, *means)
             if state.due() or passed >= 1:
                 state.write()
 
@@ -85,38 +96,67 @@ def _make(rng: np.random.Generator, video: VideoTransformer, encoder: TextEncode
     """A scene's clip, most often noised and denoised again, so that it has the transformer's faults."""
     scene = sample_scene(rng)
     clip = torch.from_numpy(render_small(scene, Shape().size)).float()[None] / 127.5 - 1
+    text, said = caption(scene, rng)
     with torch.inference_mode():
-        slots = encoder(vocabulary.batch([caption(scene, rng)[0]]))
+        slots = encoder(vocabulary.batch([text]))
     if rng.random() > TRUE:
         start = float(rng.uniform(LEAST, MOST))
         noise = torch.from_numpy(rng.standard_normal(clip.shape, np.float32))
         mixed = clip * (1 - start) + noise * start
         clip = sample(video, slots, steps=STEPS, guidance=GUIDANCE, seeds=[], noise=mixed, start=start).clamp(-1, 1)
-    return Made(scene, slots[0].clone(), clip[0].clone(), render(scene, Shape().size * SCALE))
+    looks = true_looks(scene, said.things, np.linspace(0, 1, FRAMES, dtype=np.float32))
+    return Made(slots[0].clone(), clip[0].clone(), render(scene, Shape().size * SCALE, bare=True), looks)
 
 
-def _loss(rng: np.random.Generator, model: Upscaler, pool: list[Made]) -> Tensor:
-    """Mean error of a part of each of a few frames in a row of a clip of the pool, most often at a thing."""
+def _window_losses(rng: np.random.Generator, model: Upscaler, pool: list[Made]) -> Tensor:
+    """Of a few frames in a row of a clip of the pool: mean error of a part of each, most often at a thing, without its
+    things, how far attention misses them, and the error of their looks.
+    """
     made = pool[int(rng.integers(len(pool)))]
     first = int(rng.integers(FRAMES - LONG + 1))
     frames = np.arange(first, first + LONG)
+    looks, clip = made.looks[first : first + LONG], made.clip[first : first + LONG]
     corners = np.tile(rng.integers(0, Shape().size - SIDE + 1, 2).astype(float), (LONG, 1))
     if rng.random() < AT_THINGS:
-        thing = made.scene.things[int(rng.integers(len(made.scene.things)))]
-        at = (frames / (FRAMES - 1)).astype(np.float32)
-        where, (shift, scale) = pose(thing, at), view(made.scene, at)
-        x = (where.x - shift) * scale + 0.5
-        corners = np.stack([where.y, x], 1) * Shape().size + rng.integers(-2, 3, 2) - SIDE / 2
+        things = [i for i in range(looks.shape[1]) if part(looks[0, i], "there") > 0]
+        middle = part(looks[:, int(rng.choice(things))], "place").numpy()[:, ::-1]
+        corners = middle * Shape().size + rng.integers(-2, 3, 2) - SIDE / 2
     places = np.clip(corners, 0, Shape().size - SIDE).astype(int)
-    clip = made.clip[first : first + LONG]
     times = torch.from_numpy(frames / (FRAMES - 1)).float()[None]
     features = model.mended(clip[None], made.slots[None], times)
     parts, small, large = [], [], []
     for frame, i, (top, left) in zip(frames, range(LONG), places, strict=True):
-        part = slice(top, top + SIDE), slice(left, left + SIDE)
-        parts.append(features[i][:, *part])
-        small.append(clip[i][part].permute(2, 0, 1))
-        rows, columns = (slice(SCALE * one.start, SCALE * one.stop) for one in part)
-        large.append(torch.from_numpy(made.large[frame, rows, columns]).permute(2, 0, 1))
+        cut = slice(top, top + SIDE), slice(left, left + SIDE)
+        parts.append(features[i][:, *cut])
+        small.append(clip[i][cut].permute(2, 0, 1))
+        rows, columns = (slice(SCALE * one.start, SCALE * one.stop) for one in cut)
+        large.append(torch.from_numpy(made.bare[frame, rows, columns]).permute(2, 0, 1))
     shown = model.drawn(torch.stack(parts).contiguous(memory_format=torch.channels_last), torch.stack(small))
-    return (shown - (torch.stack(large).float() / 127.5 - 1)).abs().mean()
+    behind = (shown - (torch.stack(large).float() / 127.5 - 1)).abs().mean()
+    found, attention = model.found(features, clip[None], made.slots[None], times)
+    missed = attention_loss(attention[0], looks, model.finder.cells)
+    return torch.stack([behind, missed, look_loss(found[0], looks)])
+
+
+def _painting_losses(rng: np.random.Generator, painter: Painter) -> Tensor:
+    """How far from the renderer's are points of things that it was told the true looks of: cross-entropy of what is
+    covered, and mean error of the colours there.
+    """
+    looks, points, colours, covers = [], [], [], []
+    for _ in range(PAINTED):
+        scene = sample_scene(rng)
+        thing = scene.things[int(rng.integers(len(scene.things)))]
+        times = rng.uniform(0, 1, 1).astype(np.float32)
+        where, colour, cover = (one[0] for one in render_thing(scene, thing, times, Shape().size * SCALE))
+        slope = np.abs(np.gradient(cover)).sum(0)
+        chance = (1 + EDGE * (slope + np.roll(slope, 1, 0) + np.roll(slope, -1, 1) > 0)).ravel()
+        chosen = rng.choice(cover.size, POINTS, p=chance / chance.sum())
+        looks.append(true_looks(scene, (thing,), times)[0, 0])
+        points.append(where.reshape(-1, 2)[chosen])
+        colours.append(colour.reshape(-1, 3)[chosen])
+        covers.append(cover.ravel()[chosen])
+    cover_true = torch.from_numpy(np.stack(covers)).float()
+    colour_true = torch.from_numpy(np.stack(colours)).float()
+    colour_shown, logits = painter(torch.stack(looks), torch.from_numpy(np.stack(points)).float())
+    covered = functional.binary_cross_entropy_with_logits(logits, cover_true)
+    return torch.stack([covered, ((colour_shown - colour_true).abs().mean(-1) * cover_true).mean()])
