@@ -42,6 +42,7 @@ LOOK = {
     "kind": len(KINDS),  # logits
 }
 LOOKS = sum(LOOK.values())
+FINE = {"place": 0.1, "size": 0.2, "colour": 0.3, "front": 0.2}  # of a layer's output: what must be told exactly
 AT = dict(zip(LOOK, torch.tensor([0, *LOOK.values()]).cumsum(0).tolist(), strict=False))
 FLAGS = ("there", "whole", "tall", "left", "photorealistic")
 TOLD = 2 + 2 + len(FLAGS) - 1 + len(KINDS) + 1  # numbers that modulate the painter
@@ -70,6 +71,7 @@ class Finder(nn.Module):
 
     colourless: Tensor
     cells: Tensor
+    steps: Tensor
 
     def __init__(self, width: int, clock: int, size: int, inner: int = 64, hidden: int = 192) -> None:
         super().__init__()
@@ -78,6 +80,8 @@ class Finder(nn.Module):
         places = torch.stack([at.repeat(size), at.repeat_interleave(size)], 1)
         self.register_buffer("cells", places, persistent=False)
         self.ask = nn.Linear(2 * SLOT_WIDTH, inner)
+        steps = torch.cat([torch.full((count,), FINE.get(name, 1.0)) for name, count in LOOK.items()])
+        self.register_buffer("steps", steps, persistent=False)
         self.key = nn.Linear(width, inner, bias=False)
         self.tell = nn.Linear(width, inner, bias=False)
         told = inner + 3 + 5 + 2 * SLOT_WIDTH + clock
@@ -104,7 +108,7 @@ class Finder(nn.Module):
         seen = (share @ small.flatten(2).transpose(1, 2) + 1) / 2
         named = torch.cat([things * self.colourless, scene, clock[:, None].expand(-1, 3, -1)], 2)
         told = torch.cat([share @ self.tell(cells), seen, place, 10 * spread, share.amax(-1, True), named], 2)
-        out: Tensor = self.read(told)
+        out: Tensor = self.read(told) * self.steps
         sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]  # what the prompt says goes
         colour = AT["colour"]
         base = [

@@ -387,7 +387,8 @@ def _outlined(frames: npt.NDArray[np.uint8], mask: Bools) -> float:
 
     def grown(share: float) -> Bools:
         size = 2 * round(share * len(region)) + 1
-        return cv2.dilate(region, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))).astype(bool)
+        wide = cv2.dilate(region, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+        return np.asarray(wide, bool)
 
     size = max(3, len(region) // 50)
     lowest = cv2.erode(grey, np.ones((size, size)))

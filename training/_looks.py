@@ -79,7 +79,8 @@ def attention_loss(attention: Tensor, true: Tensor, cells: Tensor) -> Tensor:
     seen = _seen(true)[..., 0] * (disc.sum(-1) > 0)
     share = disc / disc.sum(-1, keepdim=True).clamp_min(1e-6)
     apart = functional.kl_div(attention, share, reduction="none").sum(-1)
-    return (apart * seen).sum() / seen.sum().clamp_min(1)
+    mean: Tensor = (apart * seen).sum() / seen.sum().clamp_min(1)
+    return mean
 
 
 def _seen(true: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import copy
 import csv
 import time
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from countermark.training._together import same
 
 __all__ = ["Checkpoint", "Log", "load_text"]
 
+Network = TypeVar("Network", bound=nn.Module)
 KEEP = 300  # seconds between checkpoints
 
 
@@ -29,7 +31,7 @@ def load_text(runs: Path) -> tuple[TextEncoder, Vocabulary]:
     return encoder, vocabulary
 
 
-class Checkpoint:
+class Checkpoint(Generic[Network]):
     """A network in training, its moving average, which is what is exported, and its optimisers, in a file.
 
     ``network``: what is averaged; ``whole``: all that is trained, heads that are left out of the export included;
@@ -39,7 +41,7 @@ class Checkpoint:
     def __init__(
         self,
         path: Path,
-        network: nn.Module,
+        network: Network,
         whole: nn.Module,
         optimisers: Optimisers,
         *,

@@ -9,13 +9,15 @@ import torch
 
 from countermark.errors import BadMedia, UsageError, WeightsMissing
 from countermark.generate import Request, embedded, load_model
-from countermark.generate.captions import say
+from countermark.generate.captions import caption, say
 from countermark.generate.render import render_small
 from countermark.generate.sampler import levels, sample
 from countermark.generate.text import SLOT_WIDTH
+from countermark.generate.things import part
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import Upscaler
-from countermark.generate.world import sample_scene
+from countermark.generate.world import KINDS, sample_scene
+from countermark.training._looks import true_looks
 from countermark.watermark import Key
 
 
@@ -123,18 +125,42 @@ def test_a_clip_that_starts_as_another_ends_near_it():
 
 def test_the_decoder_draws_each_frame_by_its_neighbours_and_its_time():
     torch.manual_seed(0)
-    network = Upscaler(width=16, depth=2, even=16, fine=8, layers=1).eval()
+    network = Upscaler(width=16, depth=2, size=8, even=16, fine=8, layers=1).eval()
     torch.nn.init.normal_(network.last.weight, std=0.05)
     torch.nn.init.normal_(network.turn[2].weight, std=0.05)
     clip, slots, times = torch.rand(1, 12, 8, 8, 3), torch.randn(1, 4, SLOT_WIDTH), torch.linspace(0, 1, 12)[None]
+
+    def behind(frames: int, speed: float = 1.0) -> torch.Tensor:
+        features = network.mended(clip[:, :frames], slots, times[:, :frames] * speed)
+        return network.drawn(features, clip[0, :frames].permute(0, 3, 1, 2))
+
     with torch.inference_mode():
-        whole = network(clip, slots, times)
-        part = network(clip[:, :8], slots, times[:, :8])
-        later = network(clip, slots, times * 0.5)
-    assert whole.shape == (1, 12, 128, 128, 3)
-    assert torch.allclose(whole[:, :5], part[:, :5], atol=1e-5), "a frame further for each layer, and one"
-    assert not torch.allclose(whole[:, 7], part[:, 7], atol=1e-3)
-    assert not torch.allclose(whole[:, 11], later[:, 11], atol=1e-3)
+        whole, part, later = behind(12), behind(8), behind(12, 0.5)
+        assert network(clip, slots, times).shape == (1, 12, 128, 128, 3)
+    assert torch.allclose(whole[:5], part[:5], atol=1e-5), "a frame further for each layer, and one"
+    assert not torch.allclose(whole[7], part[7], atol=1e-3)
+    assert not torch.allclose(whole[11], later[11], atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_decoder_finds_the_things_of_a_clip(seed: int):
+    text, _, upscaler, vocabulary = embedded.networks()
+    rng = np.random.default_rng(seed)
+    scene = sample_scene(rng)
+    prompt, said = caption(scene, rng, leave_out=0.0)
+    clip = torch.from_numpy(render_small(scene, 16)).float()[None] / 127.5 - 1
+    times = np.linspace(0, 1, len(clip[0]), dtype=np.float32)
+    true = true_looks(scene, said.things, times)
+    with torch.inference_mode():
+        slots = text(vocabulary.batch([prompt]))
+        told = torch.from_numpy(times)[None]
+        [looks], _ = upscaler.found(upscaler.mended(clip, slots, told), clip, slots, told)
+    assert torch.equal(part(looks, "there").mean(0) > 0, part(true, "there")[0] > 0)
+    for index, thing in enumerate(said.things):
+        here = part(true[:, index], "whole")[:, 0] > 0
+        off = (part(looks[:, index], "place") - part(true[:, index], "place")).abs()[here]
+        assert off.mean() < 0.02, thing
+        assert KINDS[int(part(looks[:, index], "kind").mean(0).argmax())] == thing.kind
 
 
 def test_words_outside_the_world_are_named(model):
