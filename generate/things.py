@@ -102,7 +102,8 @@ class Finder(nn.Module):
         scene, things = slots[:, :1].expand(-1, 3, -1), slots[:, 1:]
         asked = self.ask(torch.cat([things, scene], 2))
         attention = (KEEN * asked @ self.key(cells).transpose(1, 2) / asked.shape[-1] ** 0.5).log_softmax(-1)
-        share = attention.exp()
+        # squared, else what little attention lies elsewhere would draw all places to the middle
+        share = (2 * attention).softmax(-1)
         place = share @ self.cells
         spread = share @ self.cells**2 - place**2
         seen = (share @ small.flatten(2).transpose(1, 2) + 1) / 2
@@ -168,12 +169,14 @@ def paint(painter: Painter, looks: Tensor, frames: Tensor) -> None:
     steady = looks.clone()
     for name in ("colour", "front", "there", "tall", "left", "photorealistic", "kind"):
         steady[..., AT[name] : AT[name] + LOOK[name]] = part(means, name)
+    there = part(means, "there")[:, 0] > 0
+    steady[..., AT["photorealistic"]] = means[there, AT["photorealistic"]].sum()  # one style for all
     for name in FLAGS:
         steady[..., AT[name]] = FIRM * steady[..., AT[name]].sign()
     kinds = functional.one_hot(part(means, "kind").argmax(-1), len(KINDS))
     steady[..., AT["kind"] : AT["kind"] + len(KINDS)] = FIRM * (2.0 * kinds - 1)
     for index in part(means, "front")[:, 0].argsort().tolist():
-        if means[index, AT["there"]] > 0:
+        if there[index]:
             for look, frame in zip(steady[:, index], frames, strict=True):
                 _paint_one(painter, look, frame, side)
 

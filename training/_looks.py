@@ -19,7 +19,7 @@ __all__ = ["attention_loss", "look_loss", "true_looks"]
 
 SLOTS = 3
 WEIGHTS = {"place": 30.0, "size": 3.0, "turn": 1.0, "gait": 0.5, "colour": 3.0, "front": 5.0}  # of mean errors
-ASKED = 0.3  # weight of the flags' and the kind's cross-entropy
+ASKED = 1.0  # weight of the flags' and the kind's cross-entropy
 
 
 def true_looks(scene: Scene, things: Sequence[Thing], times: npt.NDArray[np.float32]) -> Tensor:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,7 @@ def painted(*clip: list[Tensor]) -> Tensor:
     return frames
 
 
+Forward = Callable[[Discs, Tensor, Tensor], tuple[Tensor, Tensor]]
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
@@ -68,6 +71,23 @@ def test_what_a_thing_is_stays_over_a_clip_and_what_happens_to_it_does_not():
     for moment in gone[1:]:
         moment[0][AT["there"]] = -FIRM
     assert (painted(*gone) == 0).all(), "most frames say that it is not there"
+
+
+def test_all_things_of_a_clip_are_of_one_style(monkeypatch: pytest.MonkeyPatch):
+    seen: list[float] = []
+    monkeypatch.setattr(Discs, "forward", _watched(Discs.forward, seen))
+    things = [look(0.3, 0.5, RED), look(0.7, 0.5, BLUE)]
+    things[0][AT["photorealistic"]], things[1][AT["photorealistic"]] = 3.0, -2.0
+    painted(things)
+    assert seen == [FIRM, FIRM]
+
+
+def _watched(forward: Forward, seen: list[float]) -> Forward:
+    def watched(self: Discs, look: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        seen.append(float(part(look, "photorealistic")[0]))
+        return forward(self, look, points)
+
+    return watched
 
 
 @pytest.mark.parametrize("seed", range(6))
