@@ -1,7 +1,7 @@
 """The stage ``upscale`` of the generator's training: the decoder learns to draw what the transformer makes.
 
-Three losses, each of its own part: what is behind the things is drawn as in a rendered scene without them, their looks
-are those that the renderer drew, and points of things are painted as it paints them.
+What is behind the things is drawn as in a rendered scene without them, and their looks are those that the renderer
+knows. Painting them by their looks is a stage of its own, which needs no clip (:mod:`._painting`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from countermark.generate.captions import caption
-from countermark.generate.render import render, render_small, render_thing
+from countermark.generate.render import render, render_small
 from countermark.generate.sampler import sample
 from countermark.generate.text import TextEncoder, Vocabulary
-from countermark.generate.things import Painter, part
+from countermark.generate.things import part
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
 from countermark.generate.world import FRAMES, sample_scene
@@ -39,9 +38,7 @@ TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start 
 LEAST, MOST = 0.05, 0.75  # noise that a clip is denoised from; from more, things would not be where they were
 STEPS, GUIDANCE = 6, 1.5
 AT_THINGS = 0.5  # share of windows that follow a thing
-PAINTED, POINTS = 24, 1024  # things a step to paint, and points of each
-EDGE = 8.0  # times as often as others, that points at edges are chosen
-FOUND, COVER = 0.3, 0.5  # weights of losses
+FOUND = 0.3  # weight of the losses of looks
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,9 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
     video = VideoTransformer(Shape()).eval().requires_grad_(False)
     video.load_state_dict(torch.load(args.runs / "video.pt", map_location="cpu", weights_only=True)["average"])
     model = Upscaler()
+    model.painter.requires_grad_(False)
     rng = np.random.default_rng(args.seed + int(time.time()) * 100 + rank)
-    matrices = [p for p in model.parameters() if p.ndim == 2]
+    matrices = [p for p in model.parameters() if p.ndim == 2 and p.requires_grad]
     optimisers = Optimisers(model, (2e-3 * args.rate, 2e-3 * args.rate), matrices=matrices)
     state = Checkpoint(args.runs / "upscale.pt", model, model, optimisers, memory=300)
     log = Log(args.runs / "upscale.csv", every=20)
@@ -79,8 +77,7 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
             if len(pool) > POOL:
                 pool.pop(int(rng.integers(POOL)))
         losses = torch.stack([_window_losses(rng, model, pool) for _ in range(WINDOWS)]).mean(0)
-        losses = torch.cat([losses, _painting_losses(rng, model.painter)])
-        (losses * torch.tensor([1.0, FOUND, FOUND, COVER, 1.0])).sum().backward()  # type: ignore[no-untyped-call]  # no types
+        (losses * torch.tensor([1.0, FOUND, FOUND])).sum().backward()  # type: ignore[no-untyped-call]  # torch's has no types
         passed = (time.monotonic() - start) / (60 * args.minutes)
         *means, passed = mean_gradients(model, torch.tensor([*losses.tolist(), passed])).tolist()
         fall = min(1.0, 0.01 + 2 * max(0.0, 1 - passed)) if args.decay else 1.0
@@ -136,27 +133,3 @@ def _window_losses(rng: np.random.Generator, model: Upscaler, pool: list[Made]) 
     found, attention = model.found(features, clip[None], made.slots[None], times)
     missed = attention_loss(attention[0], looks, model.finder.cells)
     return torch.stack([behind, missed, look_loss(found[0], looks)])
-
-
-def _painting_losses(rng: np.random.Generator, painter: Painter) -> Tensor:
-    """How far from the renderer's are points of things that it was told the true looks of: cross-entropy of what is
-    covered, and mean error of the colours there.
-    """
-    looks, points, colours, covers = [], [], [], []
-    for _ in range(PAINTED):
-        scene = sample_scene(rng)
-        thing = scene.things[int(rng.integers(len(scene.things)))]
-        times = rng.uniform(0, 1, 1).astype(np.float32)
-        where, colour, cover = (one[0] for one in render_thing(scene, thing, times, Shape().size * SCALE))
-        slope = np.abs(np.gradient(cover)).sum(0)
-        chance = (1 + EDGE * (slope + np.roll(slope, 1, 0) + np.roll(slope, -1, 1) > 0)).ravel()
-        chosen = rng.choice(cover.size, POINTS, p=chance / chance.sum())
-        looks.append(true_looks(scene, (thing,), times)[0, 0])
-        points.append(where.reshape(-1, 2)[chosen])
-        colours.append(colour.reshape(-1, 3)[chosen])
-        covers.append(cover.ravel()[chosen])
-    cover_true = torch.from_numpy(np.stack(covers)).float()
-    colour_true = torch.from_numpy(np.stack(colours)).float()
-    colour_shown, logits = painter(torch.stack(looks), torch.from_numpy(np.stack(points)).float())
-    covered = functional.binary_cross_entropy_with_logits(logits, cover_true)
-    return torch.stack([covered, ((colour_shown - colour_true).abs().mean(-1) * cover_true).mean()])

@@ -67,7 +67,7 @@ class Optimisers:
     def __init__(self, model: nn.Module, rates: tuple[float, float], *, matrices: list[nn.Parameter]) -> None:
         self.rates = rates
         chosen = {id(p) for p in matrices}
-        rest = [p for p in model.parameters() if id(p) not in chosen]
+        rest = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
         self.all: tuple[torch.optim.Optimizer, ...] = (
             Muon(matrices, rates[0]),
             torch.optim.AdamW(rest, lr=rates[1], betas=(0.9, 0.97), weight_decay=0.0),

@@ -42,12 +42,13 @@ def mean_gradients(model: nn.Module, figures: Tensor) -> Tensor:
     """Sets each gradient to its mean over the processes; gives the mean of ``figures`` (1-D, float32)."""
     if not distributed.is_initialized():
         return figures
-    gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in model.parameters()]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in trained]
     flat = torch.cat([*(g.flatten() for g in gradients), figures])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
     *parts, out = torch.split(flat, [*(g.numel() for g in gradients), len(figures)])
-    for p, part in zip(model.parameters(), parts, strict=True):
+    for p, part in zip(trained, parts, strict=True):
         p.grad = part.view_as(p)
     return out
 

@@ -4,7 +4,8 @@ Stages, in order, each resumable from its checkpoint in ``--runs``:
 
 * ``text``: the text encoder learns to read captions back (five minutes on a core).
 * ``video``: the transformer learns to denoise 16-pixel clips (``--minutes``; hours on two cores, minutes on a GPU).
-* ``upscale``: the decoder learns 16 -> 256 pixels, from what the transformer makes (``--minutes``).
+* ``paint``: the decoder's painter learns what things look like (``--minutes``; half an hour on a core).
+* ``upscale``: the rest of the decoder learns 16 -> 256 pixels, from what the transformer makes (``--minutes``).
 * ``import``: checkpoints are made of the weights that ship, to go on from where none were kept.
 * ``export``: averages are rounded to bfloat16 and written to ``generate/weights``, with their sha256.
 
@@ -31,6 +32,7 @@ from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.world import sample_scene
 from countermark.training._denoising import train_video
 from countermark.training._enlarging import train_upscaler
+from countermark.training._painting import train_painter
 
 FIELD_NAMES = [field for _, fields in SLOTS for field in fields]
 WEIGHTS = Path(__file__).resolve().parent.parent / "generate" / "weights"
@@ -44,7 +46,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="how long this stretch lasts")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument(
-        "--workers", type=int, help="processes of the stages video and upscale; as many as cores, or one with a GPU"
+        "--workers",
+        type=int,
+        help="processes of the stages video, paint and upscale; as many as cores, or one with a GPU",
     )
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--decay", action="store_true", help="let the learning rate fall to zero over this stretch")
@@ -88,7 +92,7 @@ def train_text(args: argparse.Namespace) -> None:
 
 
 def take_shipped(args: argparse.Namespace) -> None:
-    """Writes ``text.pt``, ``video.pt`` and ``upscale.pt`` with the weights that ship, unless there are such."""
+    """Writes a checkpoint of each stage with the weights that ship, unless there is one."""
     from safetensors import safe_open
 
     text, video, upscaler, vocabulary = networks()
@@ -97,6 +101,7 @@ def take_shipped(args: argparse.Namespace) -> None:
     made = {
         "text": {"model": text.state_dict(), "words": vocabulary.words},
         "video": {"average": video.state_dict(), "step": 0, "seen": seen},
+        "paint": {"average": upscaler.painter.state_dict(), "step": 0, "seen": 0},
         "upscale": {"average": upscaler.state_dict(), "step": 0, "seen": 0},
     }
     for part, saved in made.items():
@@ -110,11 +115,11 @@ def export(args: argparse.Namespace) -> None:
 
     saved_text = torch.load(args.runs / "text.pt", weights_only=True)
     video = torch.load(args.runs / "video.pt", map_location="cpu", weights_only=True)
-    tensors = {f"text.{k}": v for k, v in saved_text["model"].items()}
-    tensors |= {f"video.{k}": v for k, v in video["average"].items()}
-    tensors |= {
-        f"upscale.{k}": v for k, v in torch.load(args.runs / "upscale.pt", weights_only=True)["average"].items()
-    }
+    upscaler, painter = (
+        torch.load(args.runs / f"{one}.pt", weights_only=True)["average"] for one in ("upscale", "paint")
+    )
+    parts = {"text": saved_text["model"], "video": video["average"], "upscale": upscaler, "upscale.painter": painter}
+    tensors = {f"{part}.{name}": tensor for part, saved in parts.items() for name, tensor in saved.items()}
     rounded = {k: v.to(torch.bfloat16).contiguous() for k, v in tensors.items()}
     WEIGHTS.mkdir(exist_ok=True)
     path = WEIGHTS / "embedded.safetensors"
@@ -127,6 +132,7 @@ def export(args: argparse.Namespace) -> None:
 STAGES = {
     "text": train_text,
     "video": train_video,
+    "paint": train_painter,
     "upscale": train_upscaler,
     "import": take_shipped,
     "export": export,
