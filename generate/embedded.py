@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "1fc1d40361331c3aa8c6ce22bea91ac9fcf9af2d084b08e1b79b80c70fefe061"
+SHA256 = "b23df98140b6ba40bbae86c0b520c08ac3eaabbc43a91e2e3428428365c32a3d"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next

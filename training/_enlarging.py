@@ -37,6 +37,7 @@ SIDE = 8  # pixels of the small grid, of the part of each frame that is compared
 TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start from are
 LEAST, MOST = 0.05, 0.75  # noise that a clip is denoised from; from more, things would not be where they were
 STEPS, GUIDANCE = 6, 1.5
+EVENTS = 0.35  # share of clips in which something happens: a box that falls turns in four frames of 32
 AT_THINGS = 0.5  # share of windows that follow a thing
 FOUND = 0.3  # weight of the losses of looks
 
@@ -91,7 +92,7 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
 
 def _make(rng: np.random.Generator, video: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary) -> Made:
     """A scene's clip, most often noised and denoised again, so that it has the transformer's faults."""
-    scene = sample_scene(rng)
+    scene = sample_scene(rng, layout="event" if rng.random() < EVENTS else None)
     clip = torch.from_numpy(render_small(scene, Shape().size)).float()[None] / 127.5 - 1
     text, said = caption(scene, rng)
     with torch.inference_mode():

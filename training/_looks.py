@@ -18,7 +18,7 @@ from countermark.generate.world import KINDS, WALKERS, Scene, Thing
 __all__ = ["attention_loss", "look_loss", "true_looks"]
 
 SLOTS = 3
-WEIGHTS = {"place": 30.0, "size": 3.0, "turn": 1.0, "gait": 0.5, "colour": 3.0, "front": 5.0}  # of mean errors
+WEIGHTS = {"place": 30.0, "size": 3.0, "turn": 4.0, "gait": 0.5, "colour": 3.0, "front": 5.0}  # of mean errors
 ASKED = 1.0  # weight of the flags' and the kind's cross-entropy
 
 
