@@ -25,7 +25,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "b23df98140b6ba40bbae86c0b520c08ac3eaabbc43a91e2e3428428365c32a3d"
+SHA256 = "5234777859a799b7273a8175d4c39b0aba4d2b342085e41420c4b2593b9bb069"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next

@@ -84,7 +84,7 @@ class Finder(nn.Module):
         self.register_buffer("steps", steps, persistent=False)
         self.key = nn.Linear(width, inner, bias=False)
         self.tell = nn.Linear(width, inner, bias=False)
-        told = inner + 3 + 5 + 2 * SLOT_WIDTH + clock
+        told = inner + 3 + 5 + 2 * SLOT_WIDTH + clock + len(FIELDS["motion"]) * clock
         self.read = nn.Sequential(
             nn.Linear(told, hidden),
             nn.SiLU(),
@@ -108,7 +108,9 @@ class Finder(nn.Module):
         spread = share @ self.cells**2 - place**2
         seen = (share @ small.flatten(2).transpose(1, 2) + 1) / 2
         named = torch.cat([things * self.colourless, scene, clock[:, None].expand(-1, 3, -1)], 2)
-        told = torch.cat([share @ self.tell(cells), seen, place, 10 * spread, share.amax(-1, True), named], 2)
+        motion = things[..., FIRST["motion"] : FIRST["motion"] + len(FIELDS["motion"])]
+        moment = (motion[..., None] * clock[:, None, None]).flatten(2) / 2  # how far what spins has turned
+        told = torch.cat([share @ self.tell(cells), seen, place, 10 * spread, share.amax(-1, True), named, moment], 2)
         out: Tensor = self.read(told) * self.steps
         sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]  # what the prompt says goes
         colour = AT["colour"]
