@@ -15,6 +15,7 @@ from countermark.errors import BadMedia, UsageError
 from countermark.generate.models import Request, Result
 from countermark.generate.noise_mark import marked_noise
 from countermark.generate.sampler import GUIDANCE, STEPS, invert, sample
+from countermark.generate.settle import settled
 from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
@@ -25,7 +26,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "5234777859a799b7273a8175d4c39b0aba4d2b342085e41420c4b2593b9bb069"
+SHA256 = "d39ba00b6a2b6ab1b3194223a0ef041c3ba70e9006927e4c2eb4ac5265fd7d86"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next
@@ -123,6 +124,8 @@ class EmbeddedModel:
         known = None if request.image is None else _first_frame(request.image)
         with torch.inference_mode():
             slots = text(vocabulary.batch([prompt]))
+            if known is None:
+                slots = settled(slots, request.seed)
             against = text(vocabulary.batch([request.negative])) if request.negative else None
             small = torch.zeros(1, 0, Shape().size, Shape().size, 3)
             for number in range(stretches + 1):

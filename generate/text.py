@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from countermark.generate.captions import FIELDS, SLOTS, known_words, words
 
-__all__ = ["FIRST", "SLOT_WIDTH", "TextEncoder", "Tokens", "Vocabulary"]
+__all__ = ["FIRST", "SLOT_SCALE", "SLOT_WIDTH", "TextEncoder", "Tokens", "Vocabulary"]
 
 SLOT_WIDTH = sum(map(len, FIELDS.values()))
 FIRST = dict(  # column of a slot vector where each field begins

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from countermark.generate.captions import FIELDS
 from countermark.generate.convolution import normalised
-from countermark.generate.text import FIRST, SLOT_WIDTH
+from countermark.generate.text import FIRST, SLOT_SCALE, SLOT_WIDTH
 from countermark.generate.world import KINDS
 
 __all__ = ["AT", "FIRM", "FLAGS", "LOOK", "LOOKS", "Finder", "Painter", "colourless", "paint", "part"]
@@ -84,7 +84,7 @@ class Finder(nn.Module):
         self.register_buffer("steps", steps, persistent=False)
         self.key = nn.Linear(width, inner, bias=False)
         self.tell = nn.Linear(width, inner, bias=False)
-        told = inner + 3 + 5 + 2 * SLOT_WIDTH + clock + len(FIELDS["motion"]) * clock
+        told = inner + 3 + 6 + 2 * SLOT_WIDTH + clock + len(FIELDS["motion"]) * clock
         self.read = nn.Sequential(
             nn.Linear(told, hidden),
             nn.SiLU(),
@@ -94,9 +94,9 @@ class Finder(nn.Module):
         )
 
     def forward(self, features: Tensor, small: Tensor, slots: Tensor, clock: Tensor) -> tuple[Tensor, Tensor]:
-        """Features N x C x H x W, small frames N x 3 x H x W (-1..1), slots N x 4 x width and times N x 13 to looks,
-        N x 3 x 25, and the logarithms of the shares of their attention that cells have, N x 3 x HW: a slot's thing
-        attends to its blot, whose middle is where it is at first.
+        """Features N x C x H x W, small frames N x 3 x H x W (-1..1), slots N x 4 x width and clocks N x 13, the first
+        number of which is the time (0..1), to looks, N x 3 x 25, and the logarithms of the shares of their attention
+        that cells have, N x 3 x HW: a slot's thing attends to its blot, whose middle is where it is at first.
         """
         cells = normalised(features).flatten(2).transpose(1, 2)
         scene, things = slots[:, :1].expand(-1, 3, -1), slots[:, 1:]
@@ -105,18 +105,23 @@ class Finder(nn.Module):
         # squared, else what little attention lies elsewhere would draw all places to the middle
         share = (2 * attention).softmax(-1)
         place = share @ self.cells
-        spread = share @ self.cells**2 - place**2
+        wide, tall = (share @ self.cells**2 - place**2).clamp_min(1e-4).split(1, -1)
+        tilt = share @ self.cells.prod(1, keepdim=True) - place.prod(-1, keepdim=True)
+        form = torch.cat([wide.log() + 5, tall.log() + 5, tilt / (wide * tall).sqrt()], -1)  # of the blot
         seen = (share @ small.flatten(2).transpose(1, 2) + 1) / 2
         named = torch.cat([things * self.colourless, scene, clock[:, None].expand(-1, 3, -1)], 2)
         motion = things[..., FIRST["motion"] : FIRST["motion"] + len(FIELDS["motion"])]
-        moment = (motion[..., None] * clock[:, None, None]).flatten(2) / 2  # how far what spins has turned
-        told = torch.cat([share @ self.tell(cells), seen, place, 10 * spread, share.amax(-1, True), named, moment], 2)
+        moment = (motion[..., None] * clock[:, None, None]).flatten(2) / 2  # where in its motion a thing is
+        told = torch.cat([share @ self.tell(cells), seen, place, form, share.amax(-1, True), named, moment], 2)
         out: Tensor = self.read(told) * self.steps
-        sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]  # what the prompt says goes
-        colour = AT["colour"]
+        # what the prompt says goes: its kind, and that what spins turns once a scene
+        sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]
+        spins = motion[..., FIELDS["motion"].index("spin"), None] / SLOT_SCALE
+        angle = 2 * math.pi * clock[:, 0]
+        once, upright = torch.stack([angle.cos(), angle.sin()], 1)[:, None], torch.tensor([1.0, 0.0])
         base = [
-            (0, place), (AT["size"], out.new_full((*out.shape[:2], 1), math.log(0.17))), (colour, seen),
-            (AT["kind"], 3 * sure),
+            (0, place), (AT["size"], out.new_full((*out.shape[:2], 1), math.log(0.17))), (AT["colour"], seen),
+            (AT["turn"], upright + spins * (once - upright)), (AT["kind"], 3 * sure),
         ]  # fmt: skip
         known = torch.zeros_like(out)
         for first, values in base:

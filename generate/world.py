@@ -36,6 +36,7 @@ __all__ = [
     "MOTIONS",
     "PAINTED",
     "PLACES",
+    "PLAIN",
     "STYLES",
     "WALKERS",
     "Pose",

@@ -22,8 +22,8 @@ from countermark.generate.text import TextEncoder, Vocabulary
 from countermark.generate.things import part
 from countermark.generate.transformer import Shape, VideoTransformer
 from countermark.generate.upscale import SCALE, Upscaler
-from countermark.generate.world import FRAMES, sample_scene
-from countermark.training._looks import attention_loss, look_loss, true_looks
+from countermark.generate.world import FRAMES
+from countermark.training._looks import attention_loss, look_loss, teaching_scene, true_looks
 from countermark.training._muon import Optimisers
 from countermark.training._runs import Checkpoint, Log, load_text
 from countermark.training._together import mean_gradients, together, workers
@@ -37,7 +37,6 @@ SIDE = 8  # pixels of the small grid, of the part of each frame that is compared
 TRUE = 0.15  # share of clips that are as they were drawn, as pictures to start from are
 LEAST, MOST = 0.05, 0.75  # noise that a clip is denoised from; from more, things would not be where they were
 STEPS, GUIDANCE = 6, 1.5
-EVENTS = 0.35  # share of clips in which something happens: a box that falls turns in four frames of 32
 AT_THINGS = 0.5  # share of windows that follow a thing
 FOUND = 0.3  # weight of the losses of looks
 
@@ -92,7 +91,7 @@ def _train_upscaler(rank: int, args: argparse.Namespace) -> None:
 
 def _make(rng: np.random.Generator, video: VideoTransformer, encoder: TextEncoder, vocabulary: Vocabulary) -> Made:
     """A scene's clip, most often noised and denoised again, so that it has the transformer's faults."""
-    scene = sample_scene(rng, layout="event" if rng.random() < EVENTS else None)
+    scene = teaching_scene(rng)
     clip = torch.from_numpy(render_small(scene, Shape().size)).float()[None] / 127.5 - 1
     text, said = caption(scene, rng)
     with torch.inference_mode():

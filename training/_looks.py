@@ -13,13 +13,25 @@ from torch.nn import functional
 
 from countermark.generate.render import seen_pose, thing_light
 from countermark.generate.things import AT, FIRM, FLAGS, LOOK, LOOKS, part
-from countermark.generate.world import KINDS, WALKERS, Scene, Thing
+from countermark.generate.world import KINDS, TALL, WALKERS, Scene, Thing, sample_scene
 
-__all__ = ["attention_loss", "look_loss", "true_looks"]
+__all__ = ["attention_loss", "look_loss", "teaching_scene", "true_looks"]
 
 SLOTS = 3
 WEIGHTS = {"place": 30.0, "size": 3.0, "turn": 4.0, "gait": 0.5, "colour": 3.0, "front": 5.0}  # of mean errors
+EVENTS, KNOCKS, SPINS = 0.2, 0.15, 0.1  # shares of scenes: a box falls in four frames of 32, and few things spin
 ASKED = 1.0  # weight of the flags' and the kind's cross-entropy
+
+
+def teaching_scene(rng: np.random.Generator) -> Scene:
+    """A random scene, where events and spinning, which take the most learning, are more often than in the world."""
+    which = rng.choice(["event", "knock", "spin", ""], p=[EVENTS, KNOCKS, SPINS, 1 - EVENTS - KNOCKS - SPINS])
+    if which in ("event", "knock"):
+        return sample_scene(rng, layout="event", event="knock" if which == "knock" else None)
+    while True:
+        scene = sample_scene(rng, layout="single" if which == "spin" else None)
+        if which != "spin" or scene.things[0].motion == "spin":
+            return scene
 
 
 def true_looks(scene: Scene, things: Sequence[Thing], times: npt.NDArray[np.float32]) -> Tensor:
@@ -71,13 +83,18 @@ def look_loss(found: Tensor, true: Tensor) -> Tensor:
 
 
 def attention_loss(attention: Tensor, true: Tensor, cells: Tensor) -> Tensor:
-    """How far attention (T x 3 x HW, logarithms of shares) is from lying evenly on the discs that things fill
-    (Kullback-Leibler divergence); ``cells``: their middles, HW x 2.
+    """How far attention (T x 3 x HW, logarithms of shares) is from lying evenly on what things fill, discs and, of
+    boxes that can fall, rectangles (Kullback-Leibler divergence); ``cells``: their middles, HW x 2.
     """
-    far = (cells - part(true, "place")[..., None, :]).norm(dim=-1)
-    disc = ((part(true, "size").exp() - far) * len(cells) ** 0.5 + 0.5).clamp(0, 1)
-    seen = _seen(true)[..., 0] * (disc.sum(-1) > 0)
-    share = disc / disc.sum(-1, keepdim=True).clamp_min(1e-6)
+    radius = part(true, "size").exp()
+    x, y = (cells - part(true, "place")[..., None, :]).unbind(-1)
+    cos, sin = part(true, "turn").split(1, -1)
+    across, along = (x * cos + y * sin).abs(), (y * cos - x * sin).abs()
+    rectangle = torch.maximum(across + radius * (1 - 1 / TALL), along)
+    far = torch.where(part(true, "tall") > 0, rectangle, torch.hypot(x, y))
+    filled = ((radius - far) * len(cells) ** 0.5 + 0.5).clamp(0, 1)
+    seen = _seen(true)[..., 0] * (filled.sum(-1) > 0)
+    share = filled / filled.sum(-1, keepdim=True).clamp_min(1e-6)
     apart = functional.kl_div(attention, share, reduction="none").sum(-1)
     mean: Tensor = (apart * seen).sum() / seen.sum().clamp_min(1)
     return mean

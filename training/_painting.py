@@ -14,8 +14,7 @@ from countermark.generate.render import render_thing
 from countermark.generate.things import Painter
 from countermark.generate.transformer import Shape
 from countermark.generate.upscale import SCALE
-from countermark.generate.world import sample_scene
-from countermark.training._looks import true_looks
+from countermark.training._looks import teaching_scene, true_looks
 from countermark.training._muon import Optimisers
 from countermark.training._runs import Checkpoint, Log
 from countermark.training._together import mean_gradients, together, workers
@@ -23,7 +22,6 @@ from countermark.training._together import mean_gradients, together, workers
 __all__ = ["train_painter"]
 
 THINGS, POINTS = 24, 2048  # things a step, and points of each
-EVENTS = 0.3  # share of things that something happens to
 EDGE = 8.0  # times as often as others, that points at edges are chosen
 
 
@@ -60,7 +58,7 @@ def _losses(rng: np.random.Generator, painter: Painter) -> Tensor:
     """
     looks, points, colours, covers = [], [], [], []
     for _ in range(THINGS):
-        scene = sample_scene(rng, layout="event" if rng.random() < EVENTS else None)
+        scene = teaching_scene(rng)
         thing = scene.things[int(rng.integers(len(scene.things)))]
         times = rng.uniform(0, 1, 1).astype(np.float32)
         where, colour, cover = (one[0] for one in render_thing(scene, thing, times, Shape().size * SCALE))

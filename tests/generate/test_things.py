@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from countermark.generate.captions import FIELDS
 from countermark.generate.render import render, render_thing, seen_pose
+from countermark.generate.text import FIRST, SLOT_SCALE, SLOT_WIDTH
 from countermark.generate.things import AT, FIRM, LOOK, LOOKS, Finder, Painter, paint, part
 from countermark.generate.world import KINDS, sample_scene
 from countermark.training._looks import attention_loss, look_loss, true_looks
@@ -124,6 +126,20 @@ def test_true_looks_are_right_and_others_are_not():
             wrong = looks.clone()
             wrong[:, 0, AT[name]] = 0.3 - wrong[:, 0, AT[name]]
             assert look_loss(wrong, looks) > look_loss(looks, looks) + 0.01, name
+
+
+def test_what_spins_turns_once_a_scene_as_the_prompt_says_before_anything_is_learnt():
+    finder = Finder(8, 13, 8)
+    torch.nn.init.zeros_(finder.read[4].weight)
+    torch.nn.init.zeros_(finder.read[4].bias)
+    slots = torch.zeros(3, 4, SLOT_WIDTH)
+    slots[:, 1, FIRST["motion"] + FIELDS["motion"].index("spin")] = SLOT_SCALE
+    times = torch.tensor([0.0, 0.25, 0.6])
+    clock = torch.cat([times[:, None], torch.zeros(3, 12)], 1)
+    looks, _ = finder(torch.rand(3, 8, 8, 8), torch.rand(3, 3, 8, 8), slots, clock)
+    angle = 2 * torch.pi * times
+    assert torch.allclose(part(looks, "turn")[:, 0], torch.stack([angle.cos(), angle.sin()], 1), atol=1e-5)
+    assert torch.allclose(part(looks, "turn")[:, 1], torch.tensor([1.0, 0.0]), atol=1e-5)
 
 
 def test_a_finder_learns_where_a_blot_is():
