@@ -46,6 +46,7 @@ FINE = {"place": 0.1, "size": 0.2, "colour": 0.3, "front": 0.2}  # of a layer's 
 AT = dict(zip(LOOK, torch.tensor([0, *LOOK.values()]).cumsum(0).tolist(), strict=False))
 FLAGS = ("there", "whole", "tall", "left", "photorealistic")
 TOLD = 2 + 2 + len(FLAGS) - 1 + len(KINDS) + 1  # numbers that modulate the painter
+MOVES = FIELDS["motion"][2:]  # without what is left open, and "still"
 WAVES = (1.0, 2.0, 4.0)  # half cycles a radius, of the sines that tell a point
 POINT = 6 + 4 * len(WAVES)
 REACH = 1.35  # radii about a thing's centre that are painted
@@ -84,7 +85,7 @@ class Finder(nn.Module):
         self.register_buffer("steps", steps, persistent=False)
         self.key = nn.Linear(width, inner, bias=False)
         self.tell = nn.Linear(width, inner, bias=False)
-        told = inner + 3 + 6 + 2 * SLOT_WIDTH + clock + len(FIELDS["motion"]) * clock
+        told = inner + 3 + 6 + 2 * SLOT_WIDTH + len(MOVES) * clock
         self.read = nn.Sequential(
             nn.Linear(told, hidden),
             nn.SiLU(),
@@ -109,14 +110,15 @@ class Finder(nn.Module):
         tilt = share @ self.cells.prod(1, keepdim=True) - place.prod(-1, keepdim=True)
         form = torch.cat([wide.log() + 5, tall.log() + 5, tilt / (wide * tall).sqrt()], -1)  # of the blot
         seen = (share @ small.flatten(2).transpose(1, 2) + 1) / 2
-        named = torch.cat([things * self.colourless, scene, clock[:, None].expand(-1, 3, -1)], 2)
-        motion = things[..., FIRST["motion"] : FIRST["motion"] + len(FIELDS["motion"])]
-        moment = (motion[..., None] * clock[:, None, None]).flatten(2) / 2  # where in its motion a thing is
+        named = torch.cat([things * self.colourless, scene], 2)
+        # where in its motion a thing is; of what stands, the time would only tell what has most often happened by then
+        moves = things[..., FIRST["motion"] + len(FIELDS["motion"]) - len(MOVES) :][..., : len(MOVES)]
+        moment = (moves[..., None] * clock[:, None, None]).flatten(2) / 2
         told = torch.cat([share @ self.tell(cells), seen, place, form, share.amax(-1, True), named, moment], 2)
         out: Tensor = self.read(told) * self.steps
         # what the prompt says goes: its kind, and that what spins turns once a scene
         sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]
-        spins = motion[..., FIELDS["motion"].index("spin"), None] / SLOT_SCALE
+        spins = moves[..., MOVES.index("spin"), None] / SLOT_SCALE
         angle = 2 * math.pi * clock[:, 0]
         once, upright = torch.stack([angle.cos(), angle.sin()], 1)[:, None], torch.tensor([1.0, 0.0])
         base = [
