@@ -187,10 +187,11 @@ def _kind(i: int, masks: list[Bools], frames: npt.NDArray[np.uint8], scene: Scen
 
 
 def _rectangular(mask: Bools) -> float:
-    """Share of the smallest rectangle around a region that it fills."""
+    """Share of the smallest rectangle around a region that it fills, thin ends (of its shadow, say) left out."""
     import cv2
 
-    points = np.argwhere(mask).astype(np.float32)
+    thick = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
+    points = np.argwhere(thick).astype(np.float32)
     if len(points) < 12:
         return 0.0
     (_, (a, b), _) = cv2.minAreaRect(points)
