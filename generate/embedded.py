@@ -26,7 +26,7 @@ from countermark.weights import pinned
 __all__ = ["EmbeddedModel", "networks"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedded.safetensors"
-SHA256 = "95d03e1933d449f70db6ada8c377c52d82ad3ba37de69dc2dbba44746f01ae47"
+SHA256 = "70994c3f2e094fcf39f50f61e8556f5f97a920498796247314d43c8ca26fd3d6"
 STEP = FRAMES // 2  # frames that a stretch adds to the ones before; as many are what it goes on from
 LONGEST = 12.0  # seconds; beyond, a stretch would show less of its scene than any in training
 NEXT_SEED = 1_000_003  # from the noise of a stretch to that of the next

@@ -22,7 +22,7 @@ from torch.nn import functional
 from countermark.generate.captions import FIELDS
 from countermark.generate.convolution import normalised
 from countermark.generate.text import FIRST, SLOT_SCALE, SLOT_WIDTH
-from countermark.generate.world import KINDS
+from countermark.generate.world import EVENTS, KINDS, TALL
 
 __all__ = ["AT", "FIRM", "FLAGS", "LOOK", "LOOKS", "Finder", "Painter", "colourless", "paint", "part"]
 
@@ -116,14 +116,19 @@ class Finder(nn.Module):
         moment = (moves[..., None] * clock[:, None, None]).flatten(2) / 2
         told = torch.cat([share @ self.tell(cells), seen, place, form, share.amax(-1, True), named, moment], 2)
         out: Tensor = self.read(told) * self.steps
-        # what the prompt says goes: its kind, and that what spins turns once a scene
-        sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]
+        sure = things[..., FIRST["kind"] + 1 : FIRST["kind"] + 1 + len(KINDS)]  # what the prompt says goes
         spins = moves[..., MOVES.index("spin"), None] / SLOT_SCALE
-        angle = 2 * math.pi * clock[:, 0]
+        angle = 2 * math.pi * clock[:, 0]  # what spins turns once a scene
         once, upright = torch.stack([angle.cos(), angle.sin()], 1)[:, None], torch.tensor([1.0, 0.0])
+        # a box that is knocked over lies as far as its blot does, to where the ball rolls
+        way = (moves[..., MOVES.index("right")] - moves[..., MOVES.index("left")]).sum(1)[:, None, None] / SLOT_SCALE
+        knocked = scene[..., FIRST["event"] + EVENTS.index("knock"), None] * sure[..., KINDS.index("box"), None]
+        angle = math.pi / 2 * (0.35 * (wide / tall).log() / math.log(TALL) + 0.5).clamp(0, 1)  # blots are blurred
+        lying = torch.cat([angle.cos(), way.sign() * angle.sin()], -1)
+        turn = upright + spins * (once - upright) + way.abs() * knocked / SLOT_SCALE**2 * (lying - upright)
         base = [
             (0, place), (AT["size"], out.new_full((*out.shape[:2], 1), math.log(0.17))), (AT["colour"], seen),
-            (AT["turn"], upright + spins * (once - upright)), (AT["kind"], 3 * sure),
+            (AT["turn"], turn), (AT["kind"], 3 * sure),
         ]  # fmt: skip
         known = torch.zeros_like(out)
         for first, values in base:

@@ -38,6 +38,7 @@ __all__ = [
     "PLACES",
     "PLAIN",
     "STYLES",
+    "TALL",
     "WALKERS",
     "Pose",
     "Scene",

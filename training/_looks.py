@@ -88,7 +88,7 @@ def attention_loss(attention: Tensor, true: Tensor, cells: Tensor) -> Tensor:
     """
     radius = part(true, "size").exp()
     x, y = (cells - part(true, "place")[..., None, :]).unbind(-1)
-    cos, sin = part(true, "turn").split(1, -1)
+    cos, sin = part(true, "turn").chunk(2, -1)
     across, along = (x * cos + y * sin).abs(), (y * cos - x * sin).abs()
     rectangle = torch.maximum(across + radius * (1 - 1 / TALL), along)
     far = torch.where(part(true, "tall") > 0, rectangle, torch.hypot(x, y))
