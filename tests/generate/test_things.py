@@ -142,6 +142,33 @@ def test_what_spins_turns_once_a_scene_as_the_prompt_says_before_anything_is_lea
     assert torch.allclose(part(looks, "turn")[:, 1], torch.tensor([1.0, 0.0]), atol=1e-5)
 
 
+@pytest.mark.parametrize("way", ["left", "right"])
+def test_a_box_that_is_knocked_over_lies_as_its_blot_does_to_where_the_ball_rolls(way: str):
+    finder = Finder(3, 13, 16)
+    for layer in (finder.ask, finder.read[4]):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    torch.nn.init.ones_(finder.ask.bias)
+    torch.nn.init.zeros_(finder.key.weight)
+    torch.nn.init.constant_(finder.key.weight[:, 0], 1.0)  # attends to what the first channel shows
+    slots = torch.zeros(2, 4, SLOT_WIDTH)
+    for slot, field, value in (
+        (0, "event", "knock"), (1, "kind", "ball"), (1, "motion", way), (2, "kind", "box"), (2, "motion", "still"),
+    ):  # fmt: skip
+        slots[:, slot, FIRST[field] + FIELDS[field].index(value)] = SLOT_SCALE
+    blots = torch.zeros(2, 3, 16, 16)
+    blots[:, 1] = 1.0
+    for blot, cut in zip(blots, ((slice(4, 12), slice(6, 11)), (slice(6, 11), slice(4, 12))), strict=True):
+        blot[0][cut], blot[1][cut] = 1.0, 0.0  # stands, and lies
+    turn = part(finder(blots, blots, slots, torch.zeros(2, 13))[0], "turn")
+    upright = torch.tensor([1.0, 0.0])
+    assert torch.allclose(turn[0, 1], upright, atol=0.05)
+    assert torch.allclose(turn[1, 1], torch.tensor([0.0, 1.0 if way == "right" else -1.0]), atol=0.05)
+    assert torch.allclose(turn[:, 0], upright), "balls do not fall"
+    slots[:, 0] = 0
+    assert torch.allclose(part(finder(blots, blots, slots, torch.zeros(2, 13))[0], "turn")[1, 1], upright)
+
+
 def test_a_finder_learns_where_a_blot_is():
     torch.manual_seed(0)
     finder = Finder(8, 2, 8)
