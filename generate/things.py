@@ -46,7 +46,8 @@ FINE = {"place": 0.1, "size": 0.2, "colour": 0.3, "front": 0.2}  # of a layer's 
 AT = dict(zip(LOOK, torch.tensor([0, *LOOK.values()]).cumsum(0).tolist(), strict=False))
 FLAGS = ("there", "whole", "tall", "left", "photorealistic")
 TOLD = 2 + 2 + len(FLAGS) - 1 + len(KINDS) + 1  # numbers that modulate the painter
-MOVES = FIELDS["motion"][2:]  # without what is left open, and "still"
+STILL = 2  # motions of a caption that are none: left open, and "still"
+MOVES = FIELDS["motion"][STILL:]
 WAVES = (1.0, 2.0, 4.0)  # half cycles a radius, of the sines that tell a point
 POINT = 6 + 4 * len(WAVES)
 REACH = 1.35  # radii about a thing's centre that are painted
@@ -112,7 +113,7 @@ class Finder(nn.Module):
         seen = (share @ small.flatten(2).transpose(1, 2) + 1) / 2
         named = torch.cat([things * self.colourless, scene], 2)
         # where in its motion a thing is; of what stands, the time would only tell what has most often happened by then
-        moves = things[..., FIRST["motion"] + len(FIELDS["motion"]) - len(MOVES) :][..., : len(MOVES)]
+        moves = things[..., FIRST["motion"] + STILL : FIRST["motion"] + STILL + len(MOVES)]
         moment = (moves[..., None] * clock[:, None, None]).flatten(2) / 2
         told = torch.cat([share @ self.tell(cells), seen, place, form, share.amax(-1, True), named, moment], 2)
         out: Tensor = self.read(told) * self.steps

@@ -26,12 +26,11 @@ ASKED = 1.0  # weight of the flags' and the kind's cross-entropy
 def teaching_scene(rng: np.random.Generator) -> Scene:
     """A random scene, where events and spinning, which take the most learning, are more often than in the world."""
     which = rng.choice(["event", "knock", "spin", ""], p=[EVENTS, KNOCKS, SPINS, 1 - EVENTS - KNOCKS - SPINS])
-    if which in ("event", "knock"):
-        return sample_scene(rng, layout="event", event="knock" if which == "knock" else None)
-    while True:
-        scene = sample_scene(rng, layout="single" if which == "spin" else None)
-        if which != "spin" or scene.things[0].motion == "spin":
-            return scene
+    layout = {"event": "event", "knock": "event", "spin": "single"}.get(str(which))
+    scene = sample_scene(rng, layout=layout, event="knock" if which == "knock" else None)
+    while which == "spin" and scene.things[0].motion != "spin":
+        scene = sample_scene(rng, layout=layout)
+    return scene
 
 
 def true_looks(scene: Scene, things: Sequence[Thing], times: npt.NDArray[np.float32]) -> Tensor:
